@@ -1,0 +1,144 @@
+//! A plan after reading: names resolved, units converted, every mistake already told.
+
+use crucible_core::threshold::Threshold;
+use crucible_core::{Diagnostic, Ns, ScenarioId, StepId, StepSpec};
+use crucible_schedule::Load;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A validated plan.
+#[derive(Clone)]
+pub struct Plan {
+    /// Its name.
+    pub name: String,
+    /// Base address of the system under test.
+    pub target: Option<String>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// All scenarios; [`ScenarioId`] is the index.
+    pub scenarios: Vec<Scenario>,
+    /// All steps of all scenarios; [`StepId`] is the index.
+    pub steps: Vec<Step>,
+    /// The tests in the order of the text.
+    pub tests: Vec<Test>,
+    /// Settings by protocol name, opaque to all but the protocol.
+    pub settings: BTreeMap<&'static str, Arc<dyn Any + Send + Sync>>,
+    /// How late the generator may be before a run is invalid.
+    pub lateness: LatenessBudget,
+    /// SHA-256 of the canonical form, hexadecimal: the experiment's identity.
+    pub hash: String,
+    /// The text as stored in records: `${env.X}` unexpanded, values of secret-looking keys masked.
+    pub text: String,
+    /// Things that every report must mention (certificates not verified, ...).
+    pub remarks: Vec<String>,
+    /// Warnings found while reading.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What one kind of user does.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its index.
+    pub id: ScenarioId,
+    /// Its name.
+    pub name: String,
+    /// Its share of the users or arrivals, relative to the others in the test. Above 0.
+    pub weight: f64,
+    /// Pause after each task or step, unless the step says otherwise.
+    pub think: Think,
+    /// Least time from the start of an iteration to the start of the next (closed load).
+    pub pacing: Option<Ns>,
+    /// Done once by each user before its first iteration.
+    pub setup: Vec<StepId>,
+    /// Done in each iteration.
+    pub flow: Flow,
+    /// Done once by each user after its last iteration.
+    pub teardown: Vec<StepId>,
+}
+
+/// The order of steps in an iteration.
+#[derive(Clone, Debug)]
+pub enum Flow {
+    /// All of them, in order.
+    Sequence(Vec<StepId>),
+    /// One task, drawn by weight.
+    Weighted(Vec<(f64, Vec<StepId>)>),
+}
+
+/// One operation of the plan.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its index.
+    pub id: StepId,
+    /// Its name, unique in the plan.
+    pub name: String,
+    /// The scenario that it stands in.
+    pub scenario: ScenarioId,
+    /// Where in the scenario.
+    pub role: StepRole,
+    /// Its protocol.
+    pub protocol: &'static str,
+    /// Pause after it, instead of the scenario's.
+    pub think: Option<Think>,
+    /// What the protocol reads.
+    pub spec: StepSpec,
+}
+
+/// Where in its scenario a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepRole {
+    /// Before the first iteration.
+    Setup,
+    /// In each iteration.
+    Main,
+    /// After the last iteration.
+    Teardown,
+}
+
+/// A pause, drawn anew each time.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub enum Think {
+    /// No pause.
+    #[default]
+    None,
+    /// Always the same.
+    Constant(Ns),
+    /// Uniform between the two.
+    Uniform(Ns, Ns),
+    /// Normal, cut off at 0.
+    Normal {
+        /// Mean.
+        mean: Ns,
+        /// Standard deviation.
+        deviation: Ns,
+    },
+    /// Exponential, cut off at 20 means.
+    Exponential {
+        /// Mean.
+        mean: Ns,
+    },
+}
+
+/// One test: a load on some scenarios, judged by thresholds.
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// Its name.
+    pub name: String,
+    /// The scenarios that take part.
+    pub scenarios: Vec<ScenarioId>,
+    /// The load.
+    pub load: Load,
+    /// Thresholds of the plan and of the test itself, the test's replacing the plan's for the same subject and
+    /// measure; with the implied ones.
+    pub thresholds: Vec<Threshold>,
+}
+
+/// How late the generator may be before the run is invalid.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LatenessBudget {
+    /// Lateness p99 that is always allowed.
+    pub floor: Ns,
+    /// Lateness p99 that is allowed as a share of the response time p50.
+    pub share: f64,
+}

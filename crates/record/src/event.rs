@@ -1,0 +1,247 @@
+//! What is told about a run, in the order in which it happens.
+//!
+//! These are the in-memory forms; the versioned stored forms are this crate's private business.
+
+use crucible_core::{Frame, IterationFrame, LagFrame, Ns, ScenarioId, StepId};
+
+/// One entry of a run's log.
+#[derive(Clone, Debug)]
+pub enum RunEvent {
+    /// Always the first.
+    Started(Box<RunStarted>),
+    /// A phase of a test begins.
+    Phase(PhaseStarted),
+    /// What happened in about one second.
+    Window(Box<Window>),
+    /// Something that a reader of the report should know.
+    Note(Note),
+    /// Something that should have been observed was not.
+    Gap(Gap),
+    /// Always the last; missing if the run was killed.
+    Finished(Finished),
+}
+
+/// Everything that is known before the first byte is sent.
+#[derive(Clone, Debug, Default)]
+pub struct RunStarted {
+    /// The run's identifier, unique in the store, sortable by time.
+    pub run: String,
+    /// Version of the tool that made the record.
+    pub tool: String,
+    /// Start of the run's clock, milliseconds since the Unix epoch.
+    pub started_unix_ms: u64,
+    /// Name of the plan.
+    pub plan: String,
+    /// Hash of the plan's canonical form.
+    pub plan_hash: String,
+    /// The plan's text, secrets masked.
+    pub plan_text: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Base address of the system under test, credentials removed.
+    pub target: String,
+    /// Scenarios; [`ScenarioId`] is the index.
+    pub scenarios: Vec<ScenarioMeta>,
+    /// Steps; [`StepId`] is the index.
+    pub steps: Vec<StepMeta>,
+    /// Tests in the order in which they run.
+    pub tests: Vec<TestMeta>,
+    /// Phases of all tests in order; the windows' `phase` is the index.
+    pub phases: Vec<PhaseMeta>,
+    /// Lateness p99 of the generator that is always allowed.
+    pub lateness_floor: Ns,
+    /// Lateness p99 that is allowed as a share of the median response time.
+    pub lateness_share: f64,
+    /// How the generator waits for instants (strategy and measured wake-up error), in words.
+    pub pacing: String,
+    /// Number of shards.
+    pub shards: u32,
+    /// Machine, kernel, limits, versions: name and value, for people and for comparison.
+    pub environment: Vec<(String, String)>,
+    /// Things that every report must mention.
+    pub remarks: Vec<String>,
+}
+
+/// A scenario, as far as readers need it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScenarioMeta {
+    /// Its name.
+    pub name: String,
+    /// Its weight.
+    pub weight: f64,
+}
+
+/// A step, as far as readers need it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepMeta {
+    /// Its name.
+    pub name: String,
+    /// Index of its scenario.
+    pub scenario: u16,
+    /// `setup`, `main` or `teardown`.
+    pub role: String,
+    /// Its protocol.
+    pub protocol: String,
+    /// Names of its checks.
+    pub checks: Vec<String>,
+}
+
+/// A test, as far as readers need it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TestMeta {
+    /// Its name.
+    pub name: String,
+    /// Indices of the scenarios that take part.
+    pub scenarios: Vec<u16>,
+    /// Thresholds in their canonical text.
+    pub thresholds: Vec<String>,
+    /// The load in words.
+    pub load: String,
+}
+
+/// Who decides when the next iteration begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Model {
+    /// The schedule.
+    Open,
+    /// The users.
+    #[default]
+    Closed,
+}
+
+/// A phase, as far as readers need it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PhaseMeta {
+    /// Its name.
+    pub name: String,
+    /// Index of its test.
+    pub test: u16,
+    /// Planned length.
+    pub length: Ns,
+    /// Open or closed.
+    pub model: Model,
+    /// Arrivals that the schedule holds (open), or iterations asked for (closed by count).
+    pub planned: Option<u64>,
+    /// Most users at once.
+    pub max_users: u64,
+}
+
+/// A phase begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhaseStarted {
+    /// Index of the phase.
+    pub phase: u16,
+    /// When, on the run's clock.
+    pub at: Ns,
+}
+
+/// What happened between two instants, merged over all shards.
+///
+/// Conservation: in every window, for the steps together and for the iterations together,
+/// `in_flight before + planned = ended + in_flight after`.
+#[derive(Clone, Debug, Default)]
+pub struct Window {
+    /// Index of the phase.
+    pub phase: u16,
+    /// Begin, on the run's clock.
+    pub from: Ns,
+    /// End.
+    pub to: Ns,
+    /// Steps to which something happened.
+    pub steps: Vec<(StepId, Frame)>,
+    /// Scenarios to which something happened.
+    pub iterations: Vec<(ScenarioId, IterationFrame)>,
+    /// The generator's lateness, merged over its shards.
+    pub lag: LagFrame,
+    /// Users.
+    pub users: Users,
+    /// Operations under way at the end of the window.
+    pub in_flight: u64,
+    /// Iterations under way at the end of the window.
+    pub iterations_in_flight: u64,
+    /// Arrivals whose instant lay in this window by the schedule alone (open load).
+    pub due: u64,
+    /// CPU time that the whole generator process used in this window.
+    pub process_cpu: Ns,
+    /// Resident memory of the generator process at the end of the window, bytes.
+    pub process_rss: u64,
+}
+
+/// Users in a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Users {
+    /// Active at the end of the window.
+    pub active: u64,
+    /// In an iteration at the end of the window.
+    pub busy: u64,
+}
+
+/// What kind of note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoteKind {
+    /// Good to know.
+    Info,
+    /// The reader should doubt something.
+    Warning,
+    /// The measurement cannot be trusted.
+    Invalid,
+}
+
+/// Something that a reader of the report should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// When.
+    pub at: Ns,
+    /// How bad.
+    pub kind: NoteKind,
+    /// A sentence fragment.
+    pub text: String,
+}
+
+/// Something that should have been observed was not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Since when.
+    pub from: Ns,
+    /// Until when.
+    pub to: Ns,
+    /// What was not observed, and why.
+    pub text: String,
+}
+
+/// Why the run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// Everything planned was done.
+    Completed,
+    /// The user stopped it.
+    Interrupted,
+    /// A threshold with `abort` was broken; its canonical text.
+    Threshold(String),
+    /// Something of ours went wrong.
+    Error(String),
+}
+
+/// One distinct failure text of a step, with how often it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorNote {
+    /// The step.
+    pub step: StepId,
+    /// Name of the error class.
+    pub class: String,
+    /// What the protocol said; foreign text, untrusted.
+    pub text: String,
+    /// How often it was seen (further texts beyond a fixed number of distinct ones are not kept).
+    pub times: u64,
+}
+
+/// The end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// When.
+    pub at: Ns,
+    /// Why.
+    pub reason: StopReason,
+    /// Failure texts.
+    pub errors: Vec<ErrorNote>,
+}
