@@ -1,0 +1,205 @@
+//! What is said in the end: judgements, each with its reason and what would settle it, and the verdict over them.
+//!
+//! Invariant: the verdict of a whole is the worst of its parts, and a whole without parts is not a pass.
+
+use crucible_core::Ns;
+use crucible_core::units;
+use std::fmt;
+
+/// The answer to "does it hold?", from the best to the worst. The worst of several wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// It holds, on enough evidence.
+    Pass,
+    /// The evidence does not decide.
+    Inconclusive,
+    /// It does not hold, on enough evidence.
+    Fail,
+    /// The measurement itself cannot be trusted.
+    Invalid,
+}
+
+impl Verdict {
+    /// The word used in records, reports and machine-readable output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Inconclusive => "inconclusive",
+            Verdict::Fail => "fail",
+            Verdict::Invalid => "invalid",
+        }
+    }
+
+    /// The verdict with this name.
+    pub fn from_name(name: &str) -> Option<Verdict> {
+        [Verdict::Pass, Verdict::Inconclusive, Verdict::Fail, Verdict::Invalid]
+            .into_iter()
+            .find(|v| v.name() == name)
+    }
+
+    /// The worst of `verdicts`; [`Verdict::Inconclusive`] if there are none, because nothing was shown.
+    pub fn worst(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
+        verdicts.into_iter().max().unwrap_or(Verdict::Inconclusive)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The unit of a judgement's figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Nanoseconds.
+    Duration,
+    /// A share from 0 to 1.
+    Share,
+    /// Per second.
+    PerSecond,
+    /// A plain number.
+    Count,
+}
+
+impl Unit {
+    /// The word used in machine-readable output: `ns`, `share`, `per_second`, `count`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Unit::Duration => "ns",
+            Unit::Share => "share",
+            Unit::PerSecond => "per_second",
+            Unit::Count => "count",
+        }
+    }
+
+    /// A figure of this unit as people read it.
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Unit::Duration => Ns(value.max(0.0).round() as u64).to_string(),
+            Unit::Share => units::show_share(value),
+            Unit::PerSecond => format!("{}/s", units::show_number(value)),
+            Unit::Count => units::show_number(value),
+        }
+    }
+}
+
+/// One statement about one figure of one subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// Name of the criterion's row: `thresholds`, `evidence`, `lateness`, ...
+    pub criterion: &'static str,
+    /// What was looked at: `all steps`, a step's name, `scenario pupil`, `generator`, `record`.
+    pub subject: String,
+    /// The figure: `p95`, `errors`, `throughput`, `p95 over 30s`, `generator lag p99`, ...
+    pub measure: String,
+    /// What came out.
+    pub verdict: Verdict,
+    /// Unit of `value`, `interval` and `limit`.
+    pub unit: Unit,
+    /// The figure's point estimate; `None` if there is none.
+    pub value: Option<f64>,
+    /// Bounds of the value, each of which holds with 95 %; `None` where the value is an exact fact or nothing is known.
+    pub interval: Option<(f64, f64)>,
+    /// Name of the band that the point estimate lies in; `None` beyond the last one or where there are no bands.
+    pub band: Option<String>,
+    /// The last acceptable limit.
+    pub limit: Option<f64>,
+    /// Canonical text of the threshold; `None` for other criteria.
+    pub threshold: Option<String>,
+    /// Whether the demand was put in by us.
+    pub implied: bool,
+    /// How many samples the figure rests on.
+    pub evidence: u64,
+    /// Why, in one sentence.
+    pub why: String,
+    /// What would settle or mend it; empty for a pass.
+    pub remedy: String,
+}
+
+impl Judgement {
+    /// A judgement without figures.
+    pub fn new(
+        criterion: &'static str,
+        subject: impl Into<String>,
+        measure: impl Into<String>,
+        verdict: Verdict,
+        why: impl Into<String>,
+    ) -> Judgement {
+        Judgement {
+            criterion,
+            subject: subject.into(),
+            measure: measure.into(),
+            verdict,
+            unit: Unit::Count,
+            value: None,
+            interval: None,
+            band: None,
+            limit: None,
+            threshold: None,
+            implied: false,
+            evidence: 0,
+            why: why.into(),
+            remedy: String::new(),
+        }
+    }
+
+    /// With what would settle it.
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Judgement {
+        self.remedy = remedy.into();
+        self
+    }
+
+    /// With a figure and the limit that it was compared with.
+    pub fn figure(mut self, unit: Unit, value: f64, limit: Option<f64>) -> Judgement {
+        (self.unit, self.value, self.limit) = (unit, Some(value), limit);
+        self
+    }
+
+    /// With the number of samples that it rests on.
+    pub fn evidence(mut self, samples: u64) -> Judgement {
+        self.evidence = samples;
+        self
+    }
+
+    /// The value as people read it, `-` if there is none.
+    pub fn shown(&self) -> String {
+        self.value.map_or_else(|| "-".to_owned(), |value| self.unit.show(value))
+    }
+
+    /// The limit as people read it, `-` if there is none.
+    pub fn limit_shown(&self) -> String {
+        self.limit.map_or_else(|| "-".to_owned(), |limit| self.unit.show(limit))
+    }
+}
+
+/// The judgements on one test.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TestAssessment {
+    /// Its name.
+    pub name: String,
+    /// The worst of its judgements.
+    pub verdict: Verdict,
+    /// All of them, in the order of the criteria and, within one, of the plan.
+    pub judgements: Vec<Judgement>,
+}
+
+/// The judgements on a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assessment {
+    /// The worst of all.
+    pub verdict: Verdict,
+    /// By test, in the order of the run.
+    pub tests: Vec<TestAssessment>,
+    /// Those that concern the run as a whole (record, interruption).
+    pub run: Vec<Judgement>,
+}
+
+impl Assessment {
+    /// All judgements with the name of their test (`None`: the run as a whole).
+    pub fn all(&self) -> impl Iterator<Item = (Option<&str>, &Judgement)> {
+        let tests =
+            self.tests.iter().flat_map(|t| t.judgements.iter().map(move |j| (Some(t.name.as_str()), j)));
+        self.run.iter().map(|j| (None, j)).chain(tests)
+    }
+}
