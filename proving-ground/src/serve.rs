@@ -1,0 +1,112 @@
+//! Running one system: socket, announcement, signals, graceful drain.
+
+use crate::clock;
+use crate::system::{Announcement, GroundOptions, System};
+use crate::truth::Truth;
+use axum::serve::ListenerExt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+/// How long requests under way may still take after a signal.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A system that is ready to serve.
+pub(crate) struct Application {
+    /// Its routes.
+    pub(crate) router: axum::Router,
+    /// Set when the drain begins, for the readiness route.
+    pub(crate) draining: Arc<AtomicBool>,
+}
+
+pub(crate) fn run(system: &System, mut options: GroundOptions) -> Result<(), String> {
+    let truth = Truth::parse(&options.truth)?;
+    let (data, _temporary) = data_folder(options.data.take())?;
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).div_ceil(2);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|e| format!("cannot start the runtime: {e}"))?;
+    let given = truth.given.clone();
+    let application = (system.build)(&data, truth)?;
+    let result = runtime.block_on(async {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+        let listener =
+            TcpListener::bind(address).await.map_err(|e| format!("cannot listen on {address}: {e}"))?;
+        let address = listener.local_addr().map_err(|e| format!("cannot tell the address: {e}"))?;
+        // signals are caught before anybody is told that we are here
+        let stop = stop_signal()?;
+        (options.announce)(&Announcement {
+            system: system.name,
+            address,
+            url: format!("http://{address}"),
+            pid: std::process::id(),
+            data: data.clone(),
+            truth: given,
+        });
+        serve(application, listener, stop).await
+    });
+    // connections that outlived the drain die with the runtime, without a further wait
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+async fn serve(
+    application: Application,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), String> {
+    let Application { router, draining } = application;
+    let listener = listener.tap_io(|stream| {
+        // small answers must not wait for acknowledgements
+        let _ = stream.set_nodelay(true);
+    });
+    let begun = Arc::new(Notify::new());
+    let told = Arc::clone(&begun);
+    let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async move {
+            stop.await;
+            draining.store(true, Ordering::Relaxed);
+            told.notify_one();
+        });
+    tokio::select! {
+        ended = async { server.await } => ended.map_err(|e| format!("the server broke: {e}")),
+        () = async { begun.notified().await; clock::about(DRAIN).await } => Ok(()),
+    }
+}
+
+fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, String> {
+    let catch = |kind| signal(kind).map_err(|e| format!("cannot catch signals: {e}"));
+    let mut terminate = catch(SignalKind::terminate())?;
+    let mut interrupt = catch(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// The folder, and what removes it at the end if it is temporary.
+fn data_folder(wanted: Option<PathBuf>) -> Result<(PathBuf, Option<tempfile::TempDir>), String> {
+    match wanted {
+        Some(path) => {
+            std::fs::create_dir_all(&path)
+                .map_err(|e| format!("cannot make the data folder {}: {e}", path.display()))?;
+            Ok((path, None))
+        }
+        None => {
+            let folder = tempfile::Builder::new()
+                .prefix("crucible-ground-")
+                .tempdir()
+                .map_err(|e| format!("cannot make a temporary folder: {e}"))?;
+            Ok((folder.path().to_owned(), Some(folder)))
+        }
+    }
+}
