@@ -1,1 +1,28 @@
-//! Placeholder head, replaced as the crate is written.
+//! The doing tower's heart: shards that make virtual users live through the plan, the clock they live by, and the
+//! collector that turns what they counted into run events.
+//!
+//! Flow: `Plan` + seed -> schedule -> users -> [`crucible_core::Session::run`] -> `Sample` -> `Frame` per shard
+//! and window -> merged `Window` event. Invariants: one loop for every protocol and pattern (`user.rs`); nothing is
+//! allocated, locked across shards, formatted or sent for a single operation; a window's frames are swapped, not
+//! copied; every planned operation ends in exactly one outcome.
+
+pub mod clock;
+mod collector;
+mod control;
+mod describe;
+mod errors;
+mod frames;
+mod open;
+mod phase;
+mod run;
+mod shard;
+pub mod system;
+mod user;
+
+pub use clock::{RealClock, TimerError, measure_wakeups};
+pub use collector::Collector;
+pub use control::{Control, Signal};
+pub use describe::{describe, footprint};
+pub use frames::{FrameSet, ShardReport};
+pub use run::{EngineError, Job, Options, run};
+pub use shard::{Meeting, Reports, ShardJob, run_shard};

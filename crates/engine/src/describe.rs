@@ -1,0 +1,98 @@
+//! What is known about a run before it begins: the descriptive part of its record, and the memory that it needs.
+
+use crucible_core::Frame;
+use crucible_core::histogram::{Histogram, Precision};
+use crucible_plan::{Plan, StepRole};
+use crucible_record::{Model, PhaseMeta, RunStarted, ScenarioMeta, StepMeta, TestMeta};
+use crucible_schedule::Pacing;
+
+/// The parts of `RunStarted` that follow from the plan alone. Identifier, time, environment and pacing are the
+/// caller's to add.
+pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
+    let mut phases = Vec::new();
+    for (index, test) in tests.iter().enumerate() {
+        for phase in &plan.tests[*test].load.phases {
+            let (model, max_users) = match &phase.pacing {
+                Pacing::Open { max_users, .. } => (Model::Open, *max_users),
+                Pacing::Closed { users, .. } => (Model::Closed, peak(users)),
+            };
+            phases.push(PhaseMeta {
+                name: phase.name.clone(),
+                test: index as u16,
+                length: phase.length,
+                model,
+                planned: phase.expected(plan.seed),
+                max_users,
+            });
+        }
+    }
+    RunStarted {
+        plan: plan.name.clone(),
+        plan_hash: plan.hash.clone(),
+        plan_text: plan.text.clone(),
+        seed: plan.seed,
+        target: plan.target.clone().unwrap_or_default(),
+        scenarios: plan
+            .scenarios
+            .iter()
+            .map(|scenario| ScenarioMeta { name: scenario.name.clone(), weight: scenario.weight })
+            .collect(),
+        steps: plan
+            .steps
+            .iter()
+            .map(|step| StepMeta {
+                name: step.name.clone(),
+                scenario: step.scenario.0,
+                role: role_name(step.role).into(),
+                protocol: step.protocol.into(),
+                checks: step.spec.checks.clone(),
+            })
+            .collect(),
+        tests: tests
+            .iter()
+            .map(|test| {
+                let test = &plan.tests[*test];
+                TestMeta {
+                    name: test.name.clone(),
+                    scenarios: test.scenarios.iter().map(|id| id.0).collect(),
+                    thresholds: test.thresholds.iter().map(ToString::to_string).collect(),
+                    load: test.load.describe(),
+                }
+            })
+            .collect(),
+        phases,
+        lateness_floor: plan.lateness.floor,
+        lateness_share: plan.lateness.share,
+        remarks: plan.remarks.clone(),
+        ..RunStarted::default()
+    }
+}
+
+fn peak(users: &crucible_schedule::Curve) -> u64 {
+    users.pieces.iter().map(|piece| piece.from.max(piece.to)).fold(0.0, f64::max).ceil() as u64
+}
+
+fn role_name(role: StepRole) -> &'static str {
+    match role {
+        StepRole::Setup => "setup",
+        StepRole::Main => "main",
+        StepRole::Teardown => "teardown",
+    }
+}
+
+/// Memory of a virtual user with an idle connection, bytes: its task, session and place, as measured with 10,000
+/// of them.
+const USER_BYTES: u64 = 6 * 1024;
+
+/// Most memory that the measuring itself will hold, in bytes: three frame sets a shard (one being filled, one being
+/// merged, one on its way), the view's totals by phase, and the users.
+pub fn footprint(plan: &Plan, tests: &[usize], shards: u32) -> u64 {
+    let steps = plan.steps.len() as u64;
+    let frame = Frame::footprint() as u64;
+    let lag = 3 * Histogram::footprint(Precision::Coarse) as u64;
+    let iterations = plan.scenarios.len() as u64 * Histogram::footprint(Precision::Fine) as u64;
+    let set = steps * frame + iterations + lag;
+    let phases: u64 = tests.iter().map(|test| plan.tests[*test].load.phases.len() as u64).sum();
+    let users = tests.iter().map(|test| plan.tests[*test].load.max_users()).max().unwrap_or(0);
+    3 * u64::from(shards) * set + phases * set + users * USER_BYTES
+}
