@@ -241,7 +241,10 @@ mod tests {
         };
         let diagnostics = Diagnostics::new();
         let fields = Fields::new(&node, "tests.load", &diagnostics).unwrap();
-        assert_eq!((fields.duration("hold"), fields.duration("ramp"), fields.count("vus")), (None, None, None));
+        assert_eq!(
+            (fields.duration("hold"), fields.duration("ramp"), fields.count("vus")),
+            (None, None, None)
+        );
         fields.finish();
         drop(fields);
         let told: Vec<String> = diagnostics.into_sorted().iter().map(ToString::to_string).collect();

@@ -1,7 +1,20 @@
 //! A threshold: what is demanded of a subject, in ordered bands without holes.
 //!
 //! The record stores thresholds in their canonical text, so that a verdict can be made again from the record
-//! alone; `Display` and `FromStr` are inverse.
+//! alone; `Display` and `FromStr` are inverse, bit for bit, for every threshold with finite limits and shares
+//! of percentiles above 0 and below 1. The canonical text is
+//!
+//! ```text
+//! SUBJECT MEASURE BAND<=LIMIT... [over SPAN] [abort] [after SPAN] [implied]
+//! "run python" p95 target<=500ms acceptable<=1s over 30s abort after 10s implied
+//! ```
+//!
+//! with `>=` for measures of which more is better. Names of steps and scenarios stand in quotes; names of bands
+//! do so where they must.
+
+mod text;
+
+pub use text::{ThresholdError, parse_share_exact};
 
 use crate::Ns;
 
@@ -90,4 +103,29 @@ impl Measure {
             _ => Better::Lower,
         }
     }
+
+    /// What kind of quantity its values and limits are.
+    pub const fn unit(&self) -> LimitUnit {
+        match self {
+            Measure::Percentile(_)
+            | Measure::ServicePercentile(_)
+            | Measure::Average
+            | Measure::Min
+            | Measure::Max
+            | Measure::Stddev => LimitUnit::Duration,
+            Measure::Errors | Measure::ErrorsOf(_) | Measure::Checks | Measure::Dropped => LimitUnit::Share,
+            Measure::Throughput => LimitUnit::Rate,
+        }
+    }
+}
+
+/// What kind of quantity a limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitUnit {
+    /// Nanoseconds.
+    Duration,
+    /// A share from 0 to 1, written as a percentage.
+    Share,
+    /// Operations per second.
+    Rate,
 }

@@ -23,7 +23,11 @@ pub fn parse_duration(text: &str) -> Result<Ns, String> {
         let factor = if unit == "d" {
             86_400e9
         } else {
-            TIME_UNITS.iter().find(|(name, _)| *name == unit).map(|u| u.1).ok_or_else(|| duration_hint(text))?
+            TIME_UNITS
+                .iter()
+                .find(|(name, _)| *name == unit)
+                .map(|u| u.1)
+                .ok_or_else(|| duration_hint(text))?
         };
         total += number * factor;
         rest = next;
@@ -87,10 +91,8 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 
 /// Reads `0.5%` as 0.005. A bare number is a mistake: it could mean either.
 pub fn parse_share(text: &str) -> Result<f64, String> {
-    let number = text
-        .trim()
-        .strip_suffix('%')
-        .ok_or_else(|| format!("write a percentage, as in {}%", text.trim()))?;
+    let number =
+        text.trim().strip_suffix('%').ok_or_else(|| format!("write a percentage, as in {}%", text.trim()))?;
     match leading_number(number.trim()) {
         Some((value, "")) if value <= 100.0 => Ok(value / 100.0),
         _ => Err("write a percentage from 0% to 100%".into()),
@@ -221,9 +223,10 @@ mod tests {
 
     #[test]
     fn what_people_read() {
-        let shown: Vec<String> = [0, 840, 12_500, 3_400_000, 999_999_999, 1_200_000_000, 125_000_000_000, 5_400_000_000_000]
-            .map(|ns| show_duration(Ns(ns)))
-            .into();
+        let shown: Vec<String> =
+            [0, 840, 12_500, 3_400_000, 999_999_999, 1_200_000_000, 125_000_000_000, 5_400_000_000_000]
+                .map(|ns| show_duration(Ns(ns)))
+                .into();
         assert_eq!(shown, ["0", "840ns", "12.5us", "3.40ms", "1000ms", "1.20s", "2m05s", "1h30m"]);
         assert_eq!(show_number(1234567.4), "1,234,567");
         assert_eq!(show_number(12.345), "12.3");
