@@ -28,7 +28,7 @@ pub const SWITCHES: &[Switch] = &[
         name: "workers",
         doc: "API requests that are worked on at once; the others wait in order of arrival",
         example: "8",
-        set: |truth, value| Ok(truth.workers = Some(positive(value)?)),
+        set: set_workers,
     },
     Switch {
         name: "errors",
@@ -46,7 +46,7 @@ pub const SWITCHES: &[Switch] = &[
         name: "readers",
         doc: "database connections that read (a request waits when all are busy)",
         example: "4",
-        set: |truth, value| Ok(truth.readers = positive(value)?),
+        set: set_readers,
     },
     Switch {
         name: "cache",
@@ -54,14 +54,7 @@ pub const SWITCHES: &[Switch] = &[
         example: "30s",
         set: set_cache,
     },
-    Switch {
-        name: "seed",
-        doc: "seed of everything drawn",
-        example: "7",
-        set: |truth, value| {
-            Ok(truth.seed = value.parse().map_err(|_| "write a whole number, as in 7".to_owned())?)
-        },
-    },
+    Switch { name: "seed", doc: "seed of everything drawn", example: "7", set: set_seed },
 ];
 
 /// Distribution of added service time.
@@ -166,6 +159,21 @@ fn positive(value: &str) -> Result<usize, String> {
         .ok()
         .filter(|n| (1..=10_000).contains(n))
         .ok_or_else(|| "write a number from 1 to 10000".to_owned())
+}
+
+fn set_workers(truth: &mut Truth, value: &str) -> Result<(), String> {
+    truth.workers = Some(positive(value)?);
+    Ok(())
+}
+
+fn set_readers(truth: &mut Truth, value: &str) -> Result<(), String> {
+    truth.readers = positive(value)?;
+    Ok(())
+}
+
+fn set_seed(truth: &mut Truth, value: &str) -> Result<(), String> {
+    truth.seed = value.parse().map_err(|_| "write a whole number, as in 7".to_owned())?;
+    Ok(())
 }
 
 fn set_service(truth: &mut Truth, value: &str) -> Result<(), String> {

@@ -57,7 +57,7 @@ pub(crate) fn open_writer(
     match version {
         VERSION => Ok(connection),
         0 => {
-            let mut work = || {
+            let work = || {
                 let transaction = connection.transaction()?;
                 transaction.execute_batch(SCHEMA)?;
                 fill(&transaction)?;

@@ -1,0 +1,344 @@
+//! The story platform over real sockets, as a real child process that can be told to stop and can be killed.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use crucible_ground::{GroundOptions, find};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// Not a test of its own: the server process of the others. Its options come by standard input.
+#[test]
+#[ignore = "the server process that the other tests start"]
+fn child() {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).unwrap();
+    let Ok(options) = serde_json::from_str::<Value>(&line) else { return };
+    let texts = |key: &str| -> Vec<String> { serde_json::from_value(options[key].clone()).unwrap() };
+    let announce = Box::new(|a: &crucible_ground::Announcement| println!("\nannounce {}", a.address));
+    let data = Some(PathBuf::from(options["data"].as_str().unwrap()));
+    let options = GroundOptions { port: 0, data, truth: texts("truth"), announce };
+    find("stories").unwrap().run(options).unwrap();
+}
+
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(data: &Path, truth: &[&str]) -> Server {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "child", "--nocapture", "--test-threads=1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        writeln!(child.stdin.take().unwrap(), "{}", json!({"data": data, "truth": truth})).unwrap();
+        let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+        let address = lines
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("announce ").map(|a| a.parse().unwrap()))
+            .expect("the server must announce itself");
+        Server { child, address }
+    }
+
+    fn fresh(truth: &[&str]) -> (Server, tempfile::TempDir) {
+        let data = tempfile::tempdir().unwrap();
+        (Server::start(data.path(), truth), data)
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    }
+
+    fn ask(&self, method: &str, path: &str, token: Option<&str>, body: Option<&str>) -> Reply {
+        let mut stream = self.connect();
+        send(&mut stream, method, path, token, body);
+        read(stream)
+    }
+
+    fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, None, None)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Reply {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+fn send(stream: &mut TcpStream, method: &str, path: &str, token: Option<&str>, body: Option<&str>) {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: ground\r\nConnection: close\r\n");
+    if let Some(token) = token {
+        request += &format!("Authorization: Bearer {token}\r\n");
+    }
+    if let Some(body) = body {
+        request += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    }
+    request += "\r\n";
+    request += body.unwrap_or("");
+    stream.write_all(request.as_bytes()).unwrap();
+}
+
+fn read(mut stream: TcpStream) -> Reply {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head[9..12].parse().unwrap();
+    Reply { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+const TOKEN: Option<&str> = Some("demo-token-7");
+
+#[test]
+fn every_route_answers_as_promised() {
+    let (server, _data) = Server::fresh(&[]);
+    let long = format!(r#"{{"body": "{}"}}"#, "x".repeat(501));
+    let huge = format!(r#"{{"body": "{}"}}"#, "x".repeat(300_000));
+    type Row<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a str>, u16);
+    let rows: &[Row<'_>] = &[
+        ("GET", "/health", None, None, 200),
+        ("GET", "/health/ready", None, None, 200),
+        ("GET", "/health/live", None, None, 200),
+        ("GET", "/metrics", None, None, 200),
+        ("GET", "/api/discovery/trending", None, None, 200),
+        ("GET", "/api/discovery/trending?limit=5&page=2", None, None, 200),
+        ("GET", "/api/discovery/trending?limit=51", None, None, 400),
+        ("GET", "/api/discovery/trending?limit=many", None, None, 400),
+        ("GET", "/api/stories", None, None, 200),
+        ("GET", "/api/stories?genre=sea&page=1", None, None, 200),
+        ("GET", "/api/stories?genre=tax", None, None, 400),
+        ("GET", "/api/stories/story-12", None, None, 200),
+        ("GET", "/api/stories/nowhere", None, None, 404),
+        ("GET", "/api/stories/%00%ff", None, None, 400),
+        ("GET", "/api/stories/mine", None, None, 401),
+        ("GET", "/api/stories/mine", TOKEN, None, 200),
+        ("POST", "/api/stories", None, Some(r#"{"title": "a", "body": "b"}"#), 401),
+        ("POST", "/api/stories", TOKEN, Some(r#"{"title": "a", "body": "b"}"#), 201),
+        ("POST", "/api/stories", TOKEN, Some(r#"{"title": "", "body": "b"}"#), 422),
+        ("POST", "/api/stories", TOKEN, Some(r#"{"title": "a"}"#), 422),
+        ("POST", "/api/stories", TOKEN, Some(r#"{"title": "#), 400),
+        ("PATCH", "/api/stories/1", TOKEN, Some(r#"{"title": "stolen"}"#), 403),
+        ("PATCH", "/api/stories/99999", TOKEN, Some(r#"{"title": "none"}"#), 404),
+        ("GET", "/api/users/me", None, None, 401),
+        ("GET", "/api/users/me", Some("demo-token-101"), None, 401),
+        ("GET", "/api/users/me", Some("made-up"), None, 401),
+        ("GET", "/api/users/me", TOKEN, None, 200),
+        ("GET", "/api/users/writer-3", None, None, 200),
+        ("GET", "/api/users/nobody", None, None, 404),
+        ("GET", "/api/library/shelves", None, None, 401),
+        ("GET", "/api/library/shelves", TOKEN, None, 200),
+        ("POST", "/api/library/shelves", TOKEN, Some(r#"{"name": "new", "stories": ["story-1"]}"#), 201),
+        ("POST", "/api/library/shelves", TOKEN, Some(r#"{"name": "new"}"#), 409),
+        ("POST", "/api/library/shelves", TOKEN, Some(r#"{"name": "bad", "stories": ["x"]}"#), 422),
+        ("GET", "/api/search/stories?q=lantern", None, None, 200),
+        ("GET", "/api/search/stories", None, None, 400),
+        ("GET", "/api/search/stories?q=%22%20OR%20*%20NEAR(", None, None, 200),
+        ("GET", "/api/whispers", None, None, 200),
+        ("POST", "/api/whispers", None, Some(r#"{"body": "hush"}"#), 401),
+        ("POST", "/api/whispers", TOKEN, Some(r#"{"body": "hush"}"#), 201),
+        ("POST", "/api/whispers", TOKEN, Some(&long), 422),
+        ("POST", "/api/whispers", TOKEN, Some(&huge), 413),
+        ("PATCH", "/api/whispers/201", TOKEN, Some(r#"{"body": "louder"}"#), 200),
+        ("PATCH", "/api/whispers/1", Some("demo-token-99"), Some(r#"{"body": "louder"}"#), 403),
+        ("PATCH", "/api/whispers/0", TOKEN, Some(r#"{"body": "louder"}"#), 404),
+        ("POST", "/api/auth/login", None, Some(r#"{"handle": "writer-1", "password": "crucible"}"#), 200),
+        ("POST", "/api/auth/login", None, Some(r#"{"handle": "writer-1", "password": "guess"}"#), 401),
+        ("POST", "/api/auth/login", None, Some(r#"{"handle": "nobody", "password": "crucible"}"#), 401),
+        ("GET", "/nowhere", None, None, 404),
+        ("DELETE", "/api/stories", None, None, 405),
+        ("BREW", "/health", None, None, 405),
+    ];
+    let wrong: Vec<String> = rows
+        .iter()
+        .filter_map(|(method, path, token, body, expected)| {
+            let reply = server.ask(method, path, *token, *body);
+            let text = format!("{method} {path}: {} instead of {expected}: {}", reply.status, reply.body);
+            (reply.status != *expected).then_some(text)
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn payloads_hold_what_plans_look_for() {
+    let (server, _data) = Server::fresh(&[]);
+    let feed = server.get("/api/discovery/trending").json();
+    assert_eq!((feed["count"].as_u64(), feed["results"].as_array().map(Vec::len)), (Some(20), Some(20)));
+    let scores: Vec<i64> = feed["results"].as_array().unwrap().iter().map(score).collect();
+    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    let slug = feed["results"][0]["slug"].as_str().unwrap();
+    let story = server.get(&format!("/api/stories/{slug}")).json();
+    assert_eq!(story["slug"], slug);
+    assert!(story["body"].as_str().unwrap().len() > 300);
+    let me = server.ask("GET", "/api/users/me", TOKEN, None).json();
+    assert_eq!((&me["handle"], &me["shelves"]), (&json!("reader-7"), &json!(3)));
+    let health = server.get("/health").json();
+    for part in ["database", "cache", "disk"] {
+        assert_eq!(health["checks"][part]["status"], "healthy", "{health}");
+    }
+    let refused = server.get("/api/users/me");
+    assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(refused.json()["error"]["code"], "unauthorized");
+
+    let login = json!({"username": "writer-2", "password": "crucible"}).to_string();
+    let token = server.ask("POST", "/api/auth/login", None, Some(&login)).json()["token"].clone();
+    let me = server.ask("GET", "/api/users/me", token.as_str(), None).json();
+    assert_eq!(me["handle"], "writer-2");
+}
+
+fn score(story: &Value) -> i64 {
+    story["reads"].as_i64().unwrap() + 20 * story["likes"].as_i64().unwrap()
+}
+
+#[test]
+fn writes_are_seen_by_the_next_read() {
+    let (server, _data) = Server::fresh(&[]);
+    let find = "/api/search/stories?q=xylophone";
+    assert_eq!(server.get(find).json()["count"], 0);
+    let story = json!({"title": "The xylophone", "body": "once"}).to_string();
+    let made = server.ask("POST", "/api/stories", TOKEN, Some(&story)).json();
+    assert_eq!((&made["slug"], &made["author"]), (&json!("story-301"), &json!("reader-7")));
+    assert_eq!(server.get(find).json()["results"][0]["slug"], "story-301");
+    let change = json!({"title": "The trombone"}).to_string();
+    assert_eq!(server.ask("PATCH", "/api/stories/301", TOKEN, Some(&change)).status, 200);
+    assert_eq!(server.get(find).json()["count"], 0);
+    assert_eq!(server.get("/api/stories/story-301").json()["title"], "The trombone");
+}
+
+#[test]
+fn metrics_parse_and_add_up() {
+    let (server, _data) = Server::fresh(&["readers=3"]);
+    for _ in 0..3 {
+        server.get("/api/stories/story-5");
+    }
+    server.get("/api/stories/a%22b%0Ac");
+    let text = server.get("/metrics").body;
+    let mut values = std::collections::BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?}"));
+        assert!(values.insert(name.to_owned(), value.parse::<f64>().unwrap()).is_none(), "{name} twice");
+    }
+    let labels = "{method=\"GET\",route=\"/api/stories/{story}\",status=\"200\"}";
+    assert_eq!(values[&format!("http_requests_total{labels}")], 3.0);
+    assert_eq!(values[&format!("http_request_duration_seconds_count{labels}")], 3.0);
+    assert_eq!((values["cache_hits_total"], values["cache_misses_total"]), (2.0, 2.0));
+    assert_eq!(values["db_pool_size{pool=\"reader\"}"], 3.0);
+    assert_eq!(values["db_queries_total{pool=\"reader\"}"], 2.0);
+    assert_eq!(values["http_requests_in_flight"], 1.0, "the one that asks");
+}
+
+#[test]
+fn the_limiter_refuses_with_headers_and_spares_health() {
+    let (server, _data) = Server::fresh(&["limit=5/h"]);
+    let replies: Vec<Reply> = (0..7).map(|_| server.ask("GET", "/api/users/me", TOKEN, None)).collect();
+    let statuses: Vec<u16> = replies.iter().map(|r| r.status).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429]);
+    assert_eq!(replies[0].header("x-ratelimit-limit"), Some("5"));
+    assert_eq!(replies[0].header("x-ratelimit-remaining"), Some("4"));
+    let wait: u64 = replies[5].header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=3600).contains(&wait));
+    assert_eq!(server.ask("GET", "/api/users/me", Some("demo-token-8"), None).status, 200);
+    assert_eq!(server.get("/health").status, 200);
+}
+
+#[test]
+fn injected_errors_are_exactly_one_in_n() {
+    let (server, _data) = Server::fresh(&["errors=1/10"]);
+    let statuses: Vec<u16> = (0..50).map(|_| server.get("/api/stories/story-1").status).collect();
+    assert_eq!(statuses.iter().filter(|s| **s == 500).count(), 5);
+    assert_eq!(statuses.iter().filter(|s| **s == 200).count(), 45);
+}
+
+#[test]
+fn a_signal_lets_requests_under_way_finish() {
+    let (server, _data) = Server::fresh(&["service=fixed:700ms"]);
+    let mut idle = server.connect();
+    let mut busy = server.connect();
+    send(&mut busy, "GET", "/api/stories/story-1", None, None);
+    // an answer on another connection, asked for later, shows that the server has read the first request
+    send(&mut idle, "GET", "/health/live", None, None);
+    assert_eq!(read(idle).status, 200);
+    while !server.get("/metrics").body.contains("http_requests_in_flight 2") {}
+    server.signal(Signal::TERM);
+    let reply = read(busy);
+    assert_eq!((reply.status, reply.json()["slug"].clone()), (200, json!("story-1")));
+    let address = server.address;
+    assert!(server.wait().success());
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn acknowledged_writes_survive_a_kill() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &[]);
+    let whisper = json!({"body": "remember me"}).to_string();
+    let ids: Vec<Value> = (0..20)
+        .map(|_| server.ask("POST", "/api/whispers", TOKEN, Some(&whisper)).json()["id"].clone())
+        .collect();
+    server.signal(Signal::KILL);
+    assert!(!server.wait().success());
+    let server = Server::start(data.path(), &[]);
+    let listed = server.get("/api/whispers").json();
+    let mut kept: Vec<Value> =
+        listed["results"].as_array().unwrap().iter().map(|w| w["id"].clone()).collect();
+    kept.reverse();
+    assert_eq!(kept, ids);
+    assert_eq!(server.get("/health").status, 200);
+}
+
+#[test]
+fn what_cannot_start_says_why() {
+    let run = |port, truth: &[&str], data: Option<PathBuf>| {
+        let truth = truth.iter().map(|t| (*t).to_owned()).collect();
+        let announce = Box::new(|_: &crucible_ground::Announcement| panic!("must not start"));
+        find("stories").unwrap().run(GroundOptions { port, data, truth, announce }).unwrap_err()
+    };
+    assert!(run(0, &["speed=9"], None).contains("\"speed=9\" is not known"));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    assert!(run(port, &[], None).contains(&format!("cannot listen on 127.0.0.1:{port}")));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "in the way").unwrap();
+    assert!(run(0, &[], Some(file)).contains("cannot make the data folder"));
+    std::fs::write(folder.path().join("stories.sqlite"), "not a database, but long enough to be looked at")
+        .unwrap();
+    assert!(run(0, &[], Some(folder.path().to_owned())).contains("cannot open the database"));
+}
