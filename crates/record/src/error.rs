@@ -47,6 +47,11 @@ pub enum StoreError {
         /// What the system said.
         detail: String,
     },
+    /// There is a run of this name already.
+    RunExists {
+        /// The run.
+        run: String,
+    },
     /// No run has this name.
     UnknownRun {
         /// What was asked for.
@@ -87,9 +92,12 @@ impl StoreError {
         use rusqlite::ErrorCode;
         let path = path.to_owned();
         match error.sqlite_error_code() {
+            // A file size limit, a quota or a dying disk come as an input/output failure: no room either way.
             Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
                 StoreError::DiskFull { path, detail: error.to_string() }
             }
+            Some(ErrorCode::CannotOpen) if path.is_dir() => StoreError::NotAStore { path },
+            Some(ErrorCode::CannotOpen) => StoreError::Permission { path },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path },
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::NotAStore { path },
             Some(
@@ -141,6 +149,7 @@ impl fmt::Display for StoreError {
                  on another file system with --store)",
                 path.display()
             ),
+            StoreError::RunExists { run } => write!(f, "there is a run {run} already (begin it again)"),
             StoreError::UnknownRun { asked, near } if near.is_empty() => {
                 write!(f, "there is no run {asked} (see `crucible runs`)")
             }

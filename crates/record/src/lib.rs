@@ -4,7 +4,11 @@
 pub mod error;
 pub mod event;
 mod id;
+mod reader;
+mod sql;
 pub mod store;
+mod wire;
+mod writer;
 
 pub use error::StoreError;
 pub use event::{
@@ -12,4 +16,6 @@ pub use event::{
     ScenarioMeta, StepMeta, StopReason, TestMeta, Users, Window,
 };
 pub use id::new_run_id;
-pub use store::{Events, RunState, RunSummary, RunWriter, Store};
+pub use reader::Events;
+pub use store::{RunState, RunSummary, Store};
+pub use writer::RunWriter;
