@@ -1,5 +1,7 @@
 //! The run store against its promises: nothing is lost, nothing is invented, and errors say what to do.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use common::{every_kind, started, told, window};
