@@ -169,7 +169,9 @@ async fn watchdog() {
     let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags).and_then(|timer| {
         rustix::time::timerfd_settime(&timer, TimerfdTimerFlags::empty(), &spec).map(|_| timer)
     });
-    match timer.map(AsyncFd::register) {
+    // SAFETY: the descriptor is owned by the `AsyncFd`, so it stays open and the same as long as it is registered.
+    match timer.map(|timer| unsafe { AsyncFd::register_with_interest(timer, tokio::io::Interest::READABLE) })
+    {
         Ok(Ok(timer)) => drop(timer.readable().await),
         // without a timer there is no watchdog, and a hang is seen by whoever runs the tests
         _ => std::future::pending().await,
