@@ -1,1 +1,15 @@
-//! Placeholder head, replaced as the crate is written.
+//! Report formats over an analysed record: text in, text out.
+//!
+//! Place in the flow: `RunEvent` log -> `RunView` and `Assessment` -> [`Report`] -> one of [`FORMATS`].
+//! Invariants: no clock, no I/O, no randomness; the same record gives the same bytes; foreign text (names of the
+//! plan, texts of the target) never reaches a terminal, a cell or a document unescaped.
+
+mod figures;
+mod formats;
+mod report;
+mod swallowed;
+mod text;
+
+pub use formats::{FORMATS, Format, find};
+pub use report::{Options, Report};
+pub use swallowed::{Swallowed, swallowed};
