@@ -61,13 +61,15 @@ impl Deadlines {
             TimerfdClockId::Monotonic,
             TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
         )?;
+        // SAFETY: the timer owns its descriptor, which is neither replaced nor closed while it is registered.
+        let timer = unsafe { AsyncFd::register_with_interest(timer, tokio::io::Interest::READABLE) }?;
         Ok(Deadlines {
             shared: Arc::new(Shared {
                 tick: AtomicU64::new(0),
                 next_due: AtomicU64::new(NEVER),
                 running: AtomicBool::new(false),
                 slots: Mutex::default(),
-                timer: AsyncFd::register(timer)?,
+                timer,
             }),
         })
     }
