@@ -82,7 +82,9 @@ impl RealClock {
             TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
         )
         .map_err(|e| TimerError(e.into()))?;
-        let driver = AsyncFd::with_interest(fd, tokio::io::Interest::READABLE).map_err(TimerError)?;
+        // SAFETY: the descriptor is owned by the AsyncFd and is neither replaced nor closed before it.
+        let driver = unsafe { AsyncFd::register_with_interest(fd, tokio::io::Interest::READABLE) }
+            .map_err(|e| TimerError(e.into()))?;
         Ok(RealClock(Rc::new(Timers {
             epoch,
             heap: RefCell::default(),
@@ -146,7 +148,10 @@ impl Timers {
         let wait = at.since(now).0.max(1);
         let spec = Itimerspec {
             it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-            it_value: Timespec { tv_sec: (wait / 1_000_000_000) as i64, tv_nsec: (wait % 1_000_000_000) as _ },
+            it_value: Timespec {
+                tv_sec: (wait / 1_000_000_000) as i64,
+                tv_nsec: (wait % 1_000_000_000) as _,
+            },
         };
         // Cannot fail: the descriptor is a timer and the value is in range.
         let _ = rustix::time::timerfd_settime(self.driver.get_ref(), TimerfdTimerFlags::empty(), &spec);

@@ -4,14 +4,14 @@ use crucible_core::Frame;
 use crucible_core::histogram::{Histogram, Precision};
 use crucible_plan::{Plan, StepRole};
 use crucible_record::{Model, PhaseMeta, RunStarted, ScenarioMeta, StepMeta, TestMeta};
-use crucible_schedule::Pacing;
+use crucible_schedule::{Pacing, phase_seed};
 
 /// The parts of `RunStarted` that follow from the plan alone. Identifier, time, environment and pacing are the
 /// caller's to add.
 pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
     let mut phases = Vec::new();
     for (index, test) in tests.iter().enumerate() {
-        for phase in &plan.tests[*test].load.phases {
+        for (number, phase) in plan.tests[*test].load.phases.iter().enumerate() {
             let (model, max_users) = match &phase.pacing {
                 Pacing::Open { max_users, .. } => (Model::Open, *max_users),
                 Pacing::Closed { users, .. } => (Model::Closed, peak(users)),
@@ -21,7 +21,7 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
                 test: index as u16,
                 length: phase.length,
                 model,
-                planned: phase.expected(plan.seed),
+                planned: phase.expected(phase_seed(plan.seed, number as u64)),
                 max_users,
             });
         }

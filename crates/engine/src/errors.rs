@@ -21,10 +21,12 @@ impl ErrorBook {
 
     pub(crate) fn note(&mut self, step: StepId, class: ErrorClass, text: &str) {
         self.formatted += 1;
-        let known = self.notes.iter_mut().find(|n| n.step == step && n.class == class.name() && n.text == text);
+        let room = self.notes.len() < DISTINCT;
+        let known =
+            self.notes.iter_mut().find(|n| n.step == step && n.class == class.name() && n.text == text);
         match known {
             Some(note) => note.times += 1,
-            None if self.notes.len() < DISTINCT => {
+            None if room => {
                 self.notes.push(ErrorNote { step, class: class.name().into(), text: text.into(), times: 1 });
             }
             None => {}

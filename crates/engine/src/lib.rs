@@ -16,6 +16,7 @@ mod open;
 mod phase;
 mod run;
 mod shard;
+mod single;
 pub mod system;
 mod user;
 
@@ -26,3 +27,4 @@ pub use describe::{describe, footprint};
 pub use frames::{FrameSet, ShardReport};
 pub use run::{EngineError, Job, Options, run};
 pub use shard::{Meeting, Reports, ShardJob, run_shard};
+pub use single::spawn_on;

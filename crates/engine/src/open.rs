@@ -139,7 +139,11 @@ impl Pool {
     }
 
     /// Starts the task of a user.
-    pub(crate) fn admit<C: Clock, W: Worker>(self: &Rc<Self>, shard: &Rc<Shard<C, W>>, user: User<W::Session>) {
+    pub(crate) fn admit<C: Clock, W: Worker>(
+        self: &Rc<Self>,
+        shard: &Rc<Shard<C, W>>,
+        user: User<W::Session>,
+    ) {
         self.users.set(self.users.get() + 1);
         shard.tasks.set(shard.tasks.get() + 1);
         shard.active.set(shard.active.get() + 1);

@@ -9,7 +9,9 @@ use crate::user::{Start, User};
 use crucible_core::{Clock, LagFrame, Ns, Probe, ScenarioId, Share, VuId, Worker};
 use crucible_plan::Test;
 use crucible_record::PhaseStarted;
-use crucible_schedule::{Arrivals, Curve, Iterations, LoadPhase, Mix, Pacing, Spacing, user_spans};
+use crucible_schedule::{
+    Arrivals, Curve, Iterations, LoadPhase, Mix, Pacing, Spacing, phase_seed, user_spans,
+};
 use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
@@ -57,7 +59,8 @@ pub(crate) async fn run<C: Clock, W: Worker>(
     }
     shard.stage.set(Stage::Running);
     // Sleeping to the start on the phase's own clock keeps the first arrivals from paying for the set-up of users.
-    let pools = start_users(shard, test, phase, start);
+    let seed = phase_seed(shard.plan.seed, number as u64);
+    let pools = start_users(shard, test, phase, start, seed);
     let running = Running {
         shard,
         reports,
@@ -85,7 +88,10 @@ impl<C: Clock, W: Worker> Running<'_, C, W> {
         self.attend(end, Signal::Drain, by_count).await;
         let slack = end + LAST_ARRIVALS;
         let waits = |pool: &Rc<Pool>| !pool.is_spent();
-        if self.shard.signal.get() == Signal::Run && self.shard.clock.now() >= end && self.pools.iter().any(waits) {
+        if self.shard.signal.get() == Signal::Run
+            && self.shard.clock.now() >= end
+            && self.pools.iter().any(waits)
+        {
             self.attend(slack, Signal::Drain, true).await;
         }
         self.shard.enter(Stage::Over);
@@ -206,13 +212,14 @@ fn start_users<C: Clock, W: Worker>(
     test: &Test,
     phase: &LoadPhase,
     start: Ns,
+    seed: u64,
 ) -> Vec<Rc<Pool>> {
     let weights: Vec<f64> =
         test.scenarios.iter().map(|id| shard.plan.scenarios[usize::from(id.0)].weight).collect();
     let mix = Rc::new(Mix::new(&weights));
     match &phase.pacing {
         Pacing::Open { rate, spacing, max_users, patience } => {
-            open_pools(shard, test, start, &mix, rate, *spacing, *max_users, *patience)
+            open_pools(shard, test, start, seed, &mix, rate, *spacing, *max_users, *patience)
         }
         Pacing::Closed { users, iterations } => {
             start_closed(shard, test, phase, start, &mix, users, *iterations);
@@ -226,13 +233,14 @@ fn open_pools<C: Clock, W: Worker>(
     shard: &Rc<Shard<C, W>>,
     test: &Test,
     start: Ns,
+    seed: u64,
     mix: &Mix,
     rate: &Curve,
     spacing: Spacing,
     max_users: u64,
     patience: Option<Ns>,
 ) -> Vec<Rc<Pool>> {
-    let (share, seed) = (shard.share, shard.plan.seed);
+    let share = shard.share;
     let total_weight: f64 =
         test.scenarios.iter().map(|id| shard.plan.scenarios[usize::from(id.0)].weight).sum();
     let peak = rate.pieces.iter().map(|piece| piece.from.max(piece.to)).fold(0.0, f64::max);
@@ -244,7 +252,8 @@ fn open_pools<C: Clock, W: Worker>(
         let limit = share.count_of(((max_users as f64 * part).ceil() as u64).max(u64::from(share.of)));
         let pool = Rc::new(Pool::new(*id, start, process(), process(), limit, patience));
         // Users that must log in first are made before they are needed: about as many as arrive in a second.
-        let least = if scenario.setup.is_empty() { 1 } else { (peak * part / f64::from(share.of)).ceil() as u64 };
+        let least =
+            if scenario.setup.is_empty() { 1 } else { (peak * part / f64::from(share.of)).ceil() as u64 };
         pool.open(shard, least.max(1));
         pools.push(pool);
     }

@@ -2,8 +2,8 @@
 
 use crate::shard::{Shard, Stage};
 use crucible_core::{
-    Call, Clock, ErrorClass, Ns, Outcome, Probe, Rng, Sample, ScenarioId, Session, SessionContext, StepId, VuId,
-    Worker,
+    Call, Clock, ErrorClass, Ns, Outcome, Probe, Rng, Sample, ScenarioId, Session, SessionContext, StepId,
+    VuId, Worker,
 };
 use crucible_plan::{Flow, Plan, Think};
 use std::future::Future;
