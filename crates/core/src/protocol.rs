@@ -96,6 +96,11 @@ pub trait StepGrammar: Send + Sync {
 
     /// Reads the settings at the top of the plan.
     fn settings(&self, fields: &Fields<'_>, context: &StepContext) -> Arc<dyn Any + Send + Sync>;
+
+    /// What every report must mention because of these settings (certificates not verified, ...).
+    fn remarks(&self, _settings: &(dyn Any + Send + Sync)) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What a grammar may know about the plan around a step.
