@@ -1,9 +1,25 @@
 //! Plan text to a validated [`Plan`]: the only crate that knows the syntax.
+//!
+//! Place in the flow: the cli reads a file and hands its text to [`read`]; the engine, the record and the judgement
+//! work with the [`Plan`] that comes back.
+//!
+//! Invariants: pure (no I/O, no clock, no environment but [`ReadOptions::env`]); the text is hostile and never causes
+//! a panic, a hang or unbounded memory; all mistakes are told at once, each with its place and a remedy.
 
+mod env;
+mod hash;
+mod mask;
 pub mod model;
+mod names;
 pub mod read;
+mod scenarios;
 pub mod schema;
+mod test_table;
+mod think;
+mod thresholds;
+mod yaml;
 
+pub use mask::without_credentials;
 pub use model::{Flow, LatenessBudget, Plan, Scenario, Step, StepRole, Test, Think};
-pub use read::{ReadOptions, read};
+pub use read::{DEFAULT_SEED, ReadOptions, read};
 pub use schema::schema;

@@ -1,7 +1,16 @@
 //! The way from text to [`Plan`], and what it depends on.
+//!
+//! Order: text -> tree ([`crate::yaml`], variables filled in) -> scenarios and steps -> names -> thresholds -> tests.
+//! Every reader notes its mistakes and goes on with what it has, so that all mistakes are told at once; a plan is
+//! handed out only if there was none.
 
-use crate::Plan;
-use crucible_core::{Diagnostic, Diagnostics, Position, StepGrammar};
+use crate::model::{LatenessBudget, Plan};
+use crate::scenarios::ScenarioReader;
+use crate::thresholds::Names;
+use crate::{env, hash, mask, names, test_table, thresholds, yaml};
+use crucible_core::protocol::StepContext;
+use crucible_core::{Diagnostic, Diagnostics, Fields, Key, Node, NodeKind, Ns, Severity, StepGrammar};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What a plan is read with. Nothing else reaches the reader: it does no I/O.
@@ -18,10 +27,195 @@ pub struct ReadOptions<'a> {
     pub seed: Option<u64>,
 }
 
+/// The seed of a plan that names none: runs repeat unless one asks for others.
+pub const DEFAULT_SEED: u64 = 1;
+
+/// Most mistakes that are told.
+const TOLD_MAX: usize = 1_000;
+
+/// Keys at the top of a plan, without those of the protocols and of the shorthand.
+pub(crate) const TOP_KEYS: &[Key] = &[
+    Key {
+        name: "name",
+        schema: r#"{"type": "string", "minLength": 1}"#,
+        doc: "What the plan is called in reports.",
+        example: "classroom",
+    },
+    Key {
+        name: "target",
+        schema: r#"{"type": "string"}"#,
+        doc: "Base address of the system under test.",
+        example: "https://localhost:8443",
+    },
+    Key {
+        name: "seed",
+        schema: r##"{"$ref": "#/$defs/count"}"##,
+        doc: "Seed of everything random; 1 unless given.",
+        example: "42",
+    },
+    Key {
+        name: "scenarios",
+        schema: r##"{"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/scenario"}}"##,
+        doc: "What the kinds of users do, by name. With one kind, `steps` or `tasks` may stand at the top instead.",
+        example: "{reader: {steps: [{get: /}]}}",
+    },
+    Key {
+        name: "tests",
+        schema: r##"{"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/test"}}"##,
+        doc: "The tests by name, run in this order.",
+        example: "{steady: {rate: 10/s, for: 30s}}",
+    },
+    Key {
+        name: "thresholds",
+        schema: r##"{"$ref": "#/$defs/thresholds"}"##,
+        doc: "What is demanded in every test, by subject: `*` (all together), `each` (every step), a step or a scenario.",
+        example: r#"{"*": {p95: {target: 500ms, acceptable: 1s}, errors: 1%}}"#,
+    },
+    Key {
+        name: "generator",
+        schema: r##"{"$ref": "#/$defs/generator"}"##,
+        doc: "What is demanded of the load generator itself.",
+        example: "{lateness: {floor: 2ms, share: 10%}}",
+    },
+];
+
+/// Keys of `generator`.
+pub(crate) const GENERATOR_KEYS: &[Key] = &[Key {
+    name: "lateness",
+    schema: r##"{"$ref": "#/$defs/lateness"}"##,
+    doc: "How late the generator may be before a run is invalid.",
+    example: "{floor: 2ms, share: 10%}",
+}];
+
+/// Keys of `generator.lateness`.
+pub(crate) const LATENESS_KEYS: &[Key] = &[
+    Key {
+        name: "floor",
+        schema: r##"{"$ref": "#/$defs/duration"}"##,
+        doc: "Lateness p99 that is always allowed; 2ms unless given.",
+        example: "2ms",
+    },
+    Key {
+        name: "share",
+        schema: r##"{"$ref": "#/$defs/share"}"##,
+        doc: "Lateness p99 that is allowed as a share of the response time p50; 10% unless given.",
+        example: "10%",
+    },
+];
+
+impl Default for LatenessBudget {
+    /// 2 ms, and a tenth of the median response time.
+    fn default() -> LatenessBudget {
+        LatenessBudget { floor: Ns::from_millis(2), share: 0.1 }
+    }
+}
+
 /// Reads and validates a plan. The error holds every mistake and warning of the text in its order; warnings of a
 /// good plan are in [`Plan::warnings`]. Never panics, whatever the text.
-pub fn read(_text: &str, _options: &ReadOptions<'_>) -> Result<Plan, Vec<Diagnostic>> {
+pub fn read(text: &str, options: &ReadOptions<'_>) -> Result<Plan, Vec<Diagnostic>> {
     let diagnostics = Diagnostics::new();
-    diagnostics.error(Position { line: 1, column: 1 }, "", "plans cannot be read yet", "");
-    Err(diagnostics.into_sorted())
+    let plan = read_text(text, options, &diagnostics);
+    let broken = diagnostics.has_errors();
+    let mut told = diagnostics.into_sorted();
+    if told.len() > TOLD_MAX {
+        let more = told.len() - TOLD_MAX;
+        told.truncate(TOLD_MAX);
+        if let Some(last) = told.last() {
+            let (at, path) = (last.at, String::new());
+            let message = format!("{more} more mistakes are not shown");
+            told.push(Diagnostic { severity: Severity::Error, at, path, message, hint: String::new() });
+        }
+    }
+    match plan {
+        Some(mut plan) if !broken => {
+            plan.warnings = told;
+            Ok(plan)
+        }
+        _ => Err(told),
+    }
+}
+
+fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -> Option<Plan> {
+    let mut root = yaml::parse(text, &|scalar| env::expand(scalar, options.env), diagnostics)?;
+    drop_private_keys(&mut root);
+    let fields = Fields::new(&root, "", diagnostics)?;
+    fields.expect(TOP_KEYS);
+    let name = fields.text("name");
+    let name = name.and_then(|name| names::check(&fields, "name", &name).then_some(name));
+    let target = options.target.clone().or(fields.text("target"));
+    // read even if another one is used, so that a mistake in it is told
+    let seed = fields.count("seed");
+    let seed = options.seed.or(seed).unwrap_or(DEFAULT_SEED);
+    let context = StepContext { target: target.clone(), folder: options.folder.clone() };
+
+    let mut settings = BTreeMap::new();
+    let mut remarks = Vec::new();
+    for grammar in options.grammars {
+        fields.expect(grammar.settings_keys());
+        let read = grammar.settings(&fields, &context);
+        remarks.extend(grammar.remarks(read.as_ref()));
+        settings.insert(grammar.protocol(), read);
+    }
+
+    let mut reader = ScenarioReader::new(options.grammars, &context, diagnostics);
+    let plan_name = name.clone().unwrap_or_else(|| "plan".into());
+    let scenarios = reader.read_all(&fields, &plan_name);
+    let steps = names::assign(reader.into_drafts(), &scenarios, diagnostics);
+
+    let lateness = lateness(&fields);
+    let names = Names::new(&steps, &scenarios);
+    let common = fields.get("thresholds");
+    let common = common.map(|node| thresholds::read(node, "thresholds", &names, diagnostics));
+    let tests = test_table::read_all(&fields, &names, &common.unwrap_or_default(), diagnostics);
+    fields.finish();
+    if diagnostics.has_errors() {
+        return None;
+    }
+    Some(Plan {
+        hash: hash_of(text, &root, target.as_deref(), seed),
+        text: mask::mask(text),
+        name: plan_name,
+        target,
+        seed,
+        scenarios,
+        steps,
+        tests,
+        settings,
+        lateness,
+        remarks,
+        warnings: Vec::new(),
+    })
+}
+
+/// The hash sees variables filled in, except in secrets: a new password is not a new experiment.
+fn hash_of(text: &str, root: &Node, target: Option<&str>, seed: u64) -> String {
+    let raw = yaml::parse(text, &|_| Ok(None), &Diagnostics::new());
+    hash::of(root, raw.as_ref(), target, seed)
+}
+
+/// Keys at the top that begin with `x-` are the user's own (places for anchors): dropped.
+fn drop_private_keys(root: &mut Node) {
+    if let NodeKind::Map(map) = &mut root.kind {
+        map.entries.retain(|(key, _, _)| !is_private(key));
+    }
+}
+
+/// Whether a key at the top of a plan is the user's own.
+pub(crate) fn is_private(key: &str) -> bool {
+    key.starts_with("x-")
+}
+
+fn lateness(fields: &Fields<'_>) -> LatenessBudget {
+    let mut budget = LatenessBudget::default();
+    let Some(generator) = fields.table("generator") else { return budget };
+    generator.expect(GENERATOR_KEYS);
+    if let Some(lateness) = generator.table("lateness") {
+        lateness.expect(LATENESS_KEYS);
+        budget.floor = lateness.duration("floor").unwrap_or(budget.floor);
+        let share = lateness.parse("share", crucible_core::threshold::parse_share_exact);
+        budget.share = share.unwrap_or(budget.share);
+        lateness.finish();
+    }
+    generator.finish();
+    budget
 }

@@ -1,0 +1,148 @@
+//! The `tests` table: a load, the scenarios that take part, and the thresholds that hold for that test.
+
+use crate::model::Test;
+use crate::names;
+use crate::thresholds::{self, Names, Placed};
+use crucible_core::threshold::{Band, Measure, Subject, Threshold};
+use crucible_core::{Diagnostics, Fields, Key, Node, Ns, ScenarioId, fields};
+use crucible_schedule::Load;
+
+/// Keys of a test, without those of the load.
+pub(crate) const TEST_KEYS: &[Key] = &[
+    Key {
+        name: "scenarios",
+        schema: r#"{"type": "array", "minItems": 1, "items": {"type": "string"}}"#,
+        doc: "The scenarios that take part; all of them unless given.",
+        example: "[pupil, teacher]",
+    },
+    Key {
+        name: "thresholds",
+        schema: r##"{"$ref": "#/$defs/thresholds"}"##,
+        doc: "What is demanded in this test; replaces what the plan demands of the same subject and measure.",
+        example: r#"{"*": {p95: 2s}}"#,
+    },
+];
+
+/// Most tests in a plan: their indices have 16 bits in records.
+const TESTS_MAX: usize = 10_000;
+
+/// Errors that are tolerated where a plan says nothing of them.
+const IMPLIED_ERRORS: f64 = 0.01;
+
+/// What to add to a plan without tests.
+pub(crate) const EXAMPLE: &str = "tests: {steady: {rate: 10/s, for: 30s}}";
+
+/// All tests in the order of the text. `common` are the plan's own thresholds.
+pub(crate) fn read_all(
+    root: &Fields<'_>,
+    names: &Names,
+    common: &[Placed],
+    diagnostics: &Diagnostics,
+) -> Vec<Test> {
+    let missing = |at, message: &str| {
+        diagnostics.error(at, "tests", message, format!("add one, for example `{EXAMPLE}`"));
+    };
+    let Some(node) = root.get("tests") else {
+        missing(root.at, "the plan has no tests");
+        return Vec::new();
+    };
+    let Some(table) = Fields::new(node, "tests", diagnostics) else { return Vec::new() };
+    let mut tests = Vec::new();
+    let mut empty = true;
+    for (name, at, node) in table.all() {
+        empty = false;
+        let path = table.path_of(name);
+        if tests.len() >= TESTS_MAX {
+            diagnostics.error(at, &path, format!("more than {TESTS_MAX} tests"), "split the plan");
+            break;
+        }
+        names::check_at(diagnostics, at, &path, name);
+        tests.extend(read_one(name, node, path, names, common, diagnostics));
+    }
+    if empty {
+        missing(node.at, "there is no test in it");
+    }
+    tests
+}
+
+fn read_one(
+    name: &str,
+    node: &Node,
+    path: String,
+    names: &Names,
+    common: &[Placed],
+    diagnostics: &Diagnostics,
+) -> Option<Test> {
+    let fields = Fields::new(node, path, diagnostics)?;
+    fields.expect(TEST_KEYS);
+    let scenarios = scenarios(&fields, names);
+    let own = match fields.get("thresholds") {
+        Some(node) => thresholds::read(node, &fields.path_of("thresholds"), names, diagnostics),
+        None => Vec::new(),
+    };
+    for placed in own.iter().filter(|placed| !names.takes_part(&placed.threshold.subject, &scenarios)) {
+        let message = format!("{} takes no part in this test", placed.threshold.subject);
+        let hint = "remove the threshold, or add its scenario to the test's `scenarios`";
+        diagnostics.error(placed.at, &placed.path, message, hint);
+    }
+    let load = Load::read(&fields);
+    fields.finish();
+    let thresholds = join(common, own, |subject| names.takes_part(subject, &scenarios));
+    Some(Test { name: name.to_owned(), scenarios, load: load?, thresholds })
+}
+
+fn scenarios(fields: &Fields<'_>, names: &Names) -> Vec<ScenarioId> {
+    let Some(nodes) = fields.list("scenarios") else { return names.all_scenarios() };
+    let mut chosen: Vec<ScenarioId> = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let path = format!("{}[{index}]", fields.path_of("scenarios"));
+        let Some(name) = node.scalar() else {
+            let message = format!("this is {}, the name of a scenario is needed", node.kind_name());
+            fields.diagnostics().error(node.at, &path, message, "");
+            continue;
+        };
+        match names.scenario(&name) {
+            Some(id) if chosen.contains(&id) => {
+                let message = format!("the scenario `{name}` stands twice");
+                fields.diagnostics().error(node.at, &path, message, "to do it more often, raise its weight");
+            }
+            Some(id) => chosen.push(id),
+            None => {
+                let message = format!("there is no scenario `{name}`");
+                let hint = fields::suggest(&name, &names.scenario_names());
+                fields.diagnostics().error(node.at, &path, message, hint);
+            }
+        }
+    }
+    if nodes.is_empty() {
+        fields.error("scenarios", "there is no scenario in it", "remove the key to have all of them");
+    }
+    chosen.sort_unstable();
+    chosen
+}
+
+/// The plan's thresholds that concern this test, the test's own in their stead where both speak of the same, and
+/// one on errors if nothing is said of them: a test in which everything fails must not pass.
+fn join(common: &[Placed], own: Vec<Placed>, takes_part: impl Fn(&Subject) -> bool) -> Vec<Threshold> {
+    let same = |a: &Threshold, b: &Threshold| a.subject == b.subject && a.measure == b.measure;
+    let mut list: Vec<Threshold> = common
+        .iter()
+        .map(|placed| &placed.threshold)
+        .filter(|common| takes_part(&common.subject))
+        .filter(|common| !own.iter().any(|own| same(common, &own.threshold)))
+        .cloned()
+        .collect();
+    list.extend(own.into_iter().map(|placed| placed.threshold));
+    if !list.iter().any(|threshold| threshold.measure == Measure::Errors) {
+        list.push(Threshold {
+            subject: Subject::All,
+            measure: Measure::Errors,
+            bands: vec![Band { name: "target".into(), limit: IMPLIED_ERRORS }],
+            over: None,
+            abort: false,
+            after: Ns::ZERO,
+            implied: true,
+        });
+    }
+    list
+}
