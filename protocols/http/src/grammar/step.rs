@@ -1,0 +1,255 @@
+//! One step: where to, with what, and what is demanded of the answer.
+
+use super::text::{encode_around, encode_path, encode_value, template};
+use super::{check, payload};
+use crate::origin::Origin;
+use crate::prepare::{check_header, has_line_end};
+use crate::spec::{RequestSpec, StepLimits, is_token, literal};
+use base64::Engine as _;
+use crucible_core::protocol::StepContext;
+use crucible_core::{Fields, Template};
+use url::Url;
+
+const METHODS: [(&str, &str); 7] = [
+    ("get", "GET"),
+    ("post", "POST"),
+    ("put", "PUT"),
+    ("patch", "PATCH"),
+    ("delete", "DELETE"),
+    ("head", "HEAD"),
+    ("options", "OPTIONS"),
+];
+
+/// Reads a step; mistakes go to the fields' diagnostics.
+pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> Option<RequestSpec> {
+    let place = opener(fields);
+    // everything else is read even if the opener is wrong, so that all mistakes are told at once
+    let query = query(fields);
+    let mut headers = headers(fields);
+    headers.extend(auth(fields));
+    let body = payload::read(fields, context);
+    let checks = check::read(fields);
+    let limits = limits(fields);
+    let redirects = redirects(fields);
+    let content_type = fields.text("content_type");
+    let (key, method, text) = place?;
+    let (base, target) = address(fields, key, &text, &query, context)?;
+    let mut spec = RequestSpec::new(&method, base.as_str())
+        .map_err(|hint| fields.error(key, format!("{text:?} cannot be requested"), hint))
+        .ok()?;
+    let shown = text.split(['?', '#']).next().unwrap_or(&text);
+    spec.name = format!("{method} {}", if shown.is_empty() { "/" } else { shown });
+    spec.target = target;
+    spec.headers = headers;
+    if let Some((payload, kind)) = body {
+        spec.payload = payload;
+        spec.content_type = Some(content_type.unwrap_or(kind));
+    }
+    spec.checks = checks;
+    spec.limits = limits;
+    spec.redirects = redirects;
+    Some(spec)
+}
+
+/// The opener that stands in the step: its key, the method, the path or URL.
+fn opener(fields: &Fields<'_>) -> Option<(&'static str, String, String)> {
+    let mut found = None;
+    for (key, method) in METHODS {
+        if let Some(text) = fields.text(key) {
+            if found.is_some() {
+                fields.error(key, "a step makes one request", "make it a step of its own");
+            } else {
+                found = Some((key, method.to_owned(), text));
+            }
+        }
+    }
+    if let Some(request) = fields.table("request") {
+        let (method, url) = (request.text("method"), request.text("url"));
+        request.finish();
+        for (key, missing) in [("method", method.is_none()), ("url", url.is_none())] {
+            if missing && !request.has(key) {
+                fields.error("request", format!("`{key}` is missing"), "write {method: PURGE, url: /cache}");
+            }
+        }
+        let (method, url) = (method?, url?);
+        if !is_token(&method) {
+            request.error("method", format!("{method:?} is not a method name"), "write a word such as PURGE");
+            return None;
+        }
+        if found.is_some() {
+            fields.error("request", "a step makes one request", "make it a step of its own");
+        } else {
+            found = Some(("request", method, url));
+        }
+    }
+    found
+}
+
+/// Base URL (with places left out) and what stands in the request line.
+fn address(
+    fields: &Fields<'_>,
+    key: &str,
+    text: &str,
+    query: &[(String, String)],
+    context: &StepContext,
+) -> Option<(Url, Template)> {
+    let text = text.trim();
+    let text = text.split('#').next().unwrap_or(text);
+    let (origin, prefix, path) = match text.split_once("://") {
+        Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            let end = rest.find(['/', '?']).unwrap_or(rest.len());
+            (format!("{scheme}://{}", &rest[..end]), String::new(), &rest[end..])
+        }
+        _ => {
+            let Some(target) = &context.target else {
+                let hint = "give the plan a `target: http://HOST:PORT`, or write a whole URL";
+                fields.error(key, format!("{text:?} is a path, and the plan has no target"), hint);
+                return None;
+            };
+            if !text.is_empty() && !text.starts_with(['/', '?']) {
+                fields.error(key, format!("{text:?} is not a path"), format!("did you mean `/{text}`?"));
+                return None;
+            }
+            // a mistake in the target is told where it stands
+            let base = crate::spec::parse_url(target).ok()?;
+            let prefix = base.path().trim_end_matches('/').to_owned();
+            (base[..url::Position::BeforePath].to_owned(), prefix, text)
+        }
+    };
+    if origin.contains("${") {
+        fields.error(
+            key,
+            "the host cannot differ between requests",
+            "write the host out; places may stand in the path",
+        );
+        return None;
+    }
+    let mut path = format!("{prefix}{}", encode_around(path, &encode_path));
+    if !path.starts_with('/') {
+        path.insert(0, '/');
+    }
+    for (name, value) in query {
+        path.push(if path.contains('?') { '&' } else { '?' });
+        path.push_str(&format!("{name}={value}"));
+    }
+    let target = template(fields, key, &path)?;
+    let shown = target.literal().map_or_else(|| format!("{origin}/"), |path| format!("{origin}{path}"));
+    match crate::spec::parse_url(&shown).and_then(|url| Origin::of(&url).map(|_| url)) {
+        Ok(mut url) => {
+            // credentials in a URL are not sent; `auth` is the place for them
+            if !url.username().is_empty() || url.password().is_some() {
+                fields.error(
+                    key,
+                    "credentials stand in the URL",
+                    "write `auth: {basic: {user: ..., password: ...}}`",
+                );
+            }
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            Some((url, target))
+        }
+        Err(hint) => {
+            fields.error(key, format!("{text:?} cannot be requested"), hint);
+            None
+        }
+    }
+}
+
+fn query(fields: &Fields<'_>) -> Vec<(String, String)> {
+    let Some(table) = fields.table("query") else { return Vec::new() };
+    let mut pairs = Vec::new();
+    for (name, _, node) in table.all() {
+        for value in node.as_list().unwrap_or(std::slice::from_ref(node)) {
+            match value.scalar() {
+                Some(text) if template(&table, name, &text).is_some() => {
+                    pairs.push((encode_value(name), encode_around(&text, &encode_value)));
+                }
+                Some(_) => {}
+                None => table.error(name, format!("this is {}, one value is needed", value.kind_name()), ""),
+            }
+        }
+    }
+    pairs
+}
+
+/// A table of headers, of a step or of the settings.
+pub(super) fn headers(fields: &Fields<'_>) -> Vec<(String, Template)> {
+    let Some(table) = fields.table("headers") else { return Vec::new() };
+    let mut headers = Vec::new();
+    for (name, _, node) in table.all() {
+        let Some(text) = node.scalar() else {
+            table.error(name, format!("this is {}, one value is needed", node.kind_name()), "");
+            continue;
+        };
+        if has_line_end(&text) {
+            table.error(name, "a header value holds a line end", "write it on one line");
+            continue;
+        }
+        if let Some(value) = template(&table, name, text.trim()) {
+            match check_header(name, &value) {
+                Ok(()) => headers.push((name.to_owned(), value)),
+                Err(text) => table.error(name, text, ""),
+            }
+        }
+    }
+    headers
+}
+
+fn auth(fields: &Fields<'_>) -> Option<(String, Template)> {
+    let table = fields.table("auth")?;
+    let bearer = table.text("bearer");
+    let basic = table.table("basic").and_then(|basic| {
+        let pair = (basic.text("user"), basic.text("password"));
+        basic.finish();
+        Some((pair.0?, pair.1.unwrap_or_default()))
+    });
+    table.finish();
+    let value = match (bearer, basic) {
+        (Some(token), None) if !has_line_end(&token) => {
+            template(&table, "bearer", &format!("Bearer {}", token.trim()))?
+        }
+        (None, Some((user, password))) => {
+            let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+            literal(&format!("Basic {pair}"))
+        }
+        _ => {
+            fields.error(
+                "auth",
+                "one kind of credentials is needed",
+                "write {bearer: TOKEN} or {basic: {user: U, password: P}}",
+            );
+            return None;
+        }
+    };
+    Some(("Authorization".to_owned(), value))
+}
+
+fn redirects(fields: &Fields<'_>) -> Option<u32> {
+    let most = fields.count("redirects").map(|most| u32::try_from(most).unwrap_or(u32::MAX));
+    match fields.flag("follow") {
+        Some(false) => Some(0),
+        Some(true) => most.or(Some(10)),
+        None => most,
+    }
+}
+
+/// Time limits, of a step or of the settings.
+pub(super) fn limits(fields: &Fields<'_>) -> StepLimits {
+    let mut limits = StepLimits { total: fields.duration("timeout"), ..StepLimits::default() };
+    if let Some(table) = fields.table("timeouts") {
+        if let Some(total) = table.duration("total") {
+            if limits.total.is_some() {
+                table.error("total", "the limit stands twice", "keep `timeout` or `timeouts: {total: ...}`");
+            }
+            limits.total = Some(total);
+        }
+        limits.resolve = table.duration("resolve");
+        limits.connect = table.duration("connect");
+        limits.tls = table.duration("tls");
+        limits.send = table.duration("send");
+        limits.first_byte = table.duration("first_byte");
+        limits.receive = table.duration("receive");
+        table.finish();
+    }
+    limits
+}
