@@ -1,1 +1,76 @@
-fn main() {}
+//! Development tasks: `cargo xtask TASK`. One file a task and one row in [`TASKS`].
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a development tool talks to the developer's terminal"
+)]
+
+mod bench;
+mod ci;
+mod machine;
+mod tidy;
+mod truth;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Why a task could not be done, or what it found: printed as it is.
+type Failure = String;
+
+struct Task {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Result<(), Failure>,
+}
+
+const TASKS: &[Task] = &[
+    Task { name: "ci", about: "the one gate, cheapest check first; --quick: without tests", run: ci::run },
+    Task { name: "tidy", about: "the laws of the house: edges, slices, sizes, words", run: tidy::run },
+    Task {
+        name: "truth",
+        about: "our numbers against known truth; --fast, --list, or the names of claims",
+        run: truth::run,
+    },
+    Task {
+        name: "bench",
+        about: "peers | open: beside other load generators; --rounds N, --seconds N, --no-oha",
+        run: bench::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(task) = arguments.first().and_then(|name| TASKS.iter().find(|task| task.name == name)) else {
+        eprintln!("usage: cargo xtask TASK");
+        for task in TASKS {
+            eprintln!("  {:8} {}", task.name, task.about);
+        }
+        return ExitCode::from(2);
+    };
+    match (task.run)(&arguments[1..]) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the workspace.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// Whether a flag was given.
+fn flag(arguments: &[String], name: &str) -> bool {
+    arguments.iter().any(|argument| argument == name)
+}
+
+/// The value behind a flag, or a default.
+fn option<T: std::str::FromStr>(arguments: &[String], name: &str, default: T) -> Result<T, Failure> {
+    let Some(at) = arguments.iter().position(|argument| argument == name) else { return Ok(default) };
+    let value = arguments.get(at + 1).ok_or_else(|| format!("{name} needs a value"))?;
+    value.parse().map_err(|_| format!("{name} {value}: this is not a number"))
+}
