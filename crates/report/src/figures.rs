@@ -102,8 +102,13 @@ pub(crate) fn rows<'a>(view: &'a RunView, totals: &'a Totals) -> Vec<Row<'a>> {
         .filter(|(_, (_, frame))| !frame.is_empty())
         .map(|(index, (meta, frame))| Row::new(&meta.name, Some(index), frame, totals))
         .collect();
-    rows.push(Row::new("all steps", None, &totals.all, totals));
+    rows.push(whole(totals));
     rows
+}
+
+/// All steps together.
+pub(crate) fn whole(totals: &Totals) -> Row<'_> {
+    Row::new("all steps", None, &totals.all, totals)
 }
 
 /// Times of everything that was sent and ended: ok, rejected and failed, timed out and cut off (at their lower
@@ -189,17 +194,9 @@ pub(crate) fn bins(hist: &Histogram, bins: usize) -> Vec<(Ns, u64)> {
     edges
 }
 
-/// Error texts of the steps of a test, most frequent first.
-pub(crate) fn errors_of(view: &RunView, test: usize) -> Vec<&crucible_record::ErrorNote> {
-    let scenarios = view.started.tests.get(test).map_or(&[][..], |t| &t.scenarios);
-    let mut list: Vec<_> = view
-        .errors
-        .iter()
-        .filter(|note| {
-            let step = view.started.steps.get(usize::from(note.step.0));
-            step.is_none_or(|step| scenarios.contains(&step.scenario))
-        })
-        .collect();
+/// Error texts, most frequent first.
+pub(crate) fn errors_of(view: &RunView) -> Vec<&crucible_record::ErrorNote> {
+    let mut list: Vec<_> = view.errors.iter().collect();
     list.sort_by(|a, b| (b.times, a.step, &a.class, &a.text).cmp(&(a.times, b.step, &b.class, &b.text)));
     list
 }

@@ -5,9 +5,13 @@
 //! plan, texts of the target) never reaches a terminal, a cell or a document unescaped.
 
 mod figures;
+#[cfg(test)]
+mod fixture;
 mod formats;
 mod report;
 mod swallowed;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use formats::{FORMATS, Format, find};

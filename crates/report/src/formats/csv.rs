@@ -1,9 +1,139 @@
-//! To be written.
+//! CSV (RFC 4180): a row for each step of each test and of each of its phases, and one for all steps together.
+//!
+//! Invariants: every row has the columns of [`COLUMNS`]; a cell that a spreadsheet would take for a formula gets an
+//! apostrophe in front (OWASP, "CSV injection"); lines end in CR LF.
+
 use super::Format;
 use crate::Report;
-use std::fmt;
+use crate::figures::{self, Row};
+use crate::text::clean;
+use crucible_core::{Histogram, Outcome};
+use std::fmt::{self, Write};
+
 /// The row.
-pub(super) const FORMAT: Format = Format { name: "csv", extension: "csv", about: "", render };
-fn render(report: &Report<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
-    writeln!(out, "{}", report.assessment.verdict)
+pub(super) const FORMAT: Format =
+    Format { name: "csv", extension: "csv", about: "a line for each step of each test and phase", render };
+
+const COLUMNS: [&str; 34] = [
+    "run",
+    "test",
+    "phase",
+    "scenario",
+    "step",
+    "covered_seconds",
+    "planned",
+    "requests",
+    "requests_per_second",
+    "ok",
+    "rejected",
+    "failed",
+    "timed_out",
+    "dropped",
+    "aborted",
+    "error_share",
+    "min_ns",
+    "mean_ns",
+    "stddev_ns",
+    "p50_ns",
+    "p75_ns",
+    "p90_ns",
+    "p95_ns",
+    "p99_ns",
+    "p99_9_ns",
+    "p99_99_ns",
+    "max_ns",
+    "service_p50_ns",
+    "service_p95_ns",
+    "service_p99_ns",
+    "bytes_in",
+    "bytes_out",
+    "connections",
+    "verdict",
+];
+
+fn render(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
+    write!(out, "{}\r\n", COLUMNS.join(","))?;
+    let view = report.view;
+    for (index, (meta, totals)) in view.started.tests.iter().zip(&view.tests).enumerate() {
+        let verdict = report.assessment.tests.get(index).map_or("", |t| t.verdict.name());
+        for row in figures::rows(view, totals) {
+            line(report, &meta.name, "", &row, verdict, out)?;
+        }
+        for (phase, totals) in figures::phases_of(view, index) {
+            for row in figures::rows(view, totals) {
+                line(report, &meta.name, &view.started.phases[phase].name, &row, "", out)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn line(
+    report: &Report<'_>,
+    test: &str,
+    phase: &str,
+    row: &Row<'_>,
+    verdict: &str,
+    out: &mut dyn Write,
+) -> fmt::Result {
+    let (started, frame) = (&report.view.started, row.frame);
+    let scenario = row
+        .step
+        .and_then(|step| started.steps.get(step))
+        .and_then(|step| started.scenarios.get(usize::from(step.scenario)))
+        .map_or("", |scenario| scenario.name.as_str());
+    let mut cells: Vec<String> =
+        [&started.run, test, phase, scenario, row.name].iter().map(|text| cell(text)).collect();
+    cells.push(format!("{:.3}", row.seconds));
+    cells.push(frame.planned.to_string());
+    cells.push(row.requests().to_string());
+    cells.push(format!("{:.3}", row.rate()));
+    cells.extend(Outcome::ALL.iter().map(|outcome| frame.of(*outcome).to_string()));
+    cells.push(frame.error_rate().map_or_else(String::new, |share| format!("{share:.6}")));
+    let response = &row.response;
+    cells.extend([response.min(), response.mean(), response.stddev()].map(number));
+    cells.extend(figures::PERCENTILES.iter().map(|(_, share)| number(response.quantile(*share))));
+    cells.push(number(response.max()));
+    let service: &Histogram = &frame.service;
+    cells.extend([0.5, 0.95, 0.99].map(|share| number(service.quantile(share))));
+    cells.extend([frame.bytes_in, frame.bytes_out, frame.connections].map(|count| count.to_string()));
+    cells.push(verdict.to_owned());
+    write!(out, "{}\r\n", cells.join(","))
+}
+
+fn number(value: Option<crucible_core::Ns>) -> String {
+    value.map_or_else(String::new, |ns| ns.0.to_string())
+}
+
+/// Foreign text as a cell.
+fn cell(text: &str) -> String {
+    let mut text = clean(text);
+    if text.trim_start().starts_with(['=', '+', '-', '@']) {
+        text.insert(0, '\'');
+    }
+    if text.contains(['"', ',', '\r', '\n', ';']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_and_no_formulas() {
+        let check = |text: &str, expected: &str| assert_eq!(cell(text), expected, "{text:?}");
+        check("plain", "plain");
+        check("a,b", "\"a,b\"");
+        check("say \"hi\"", "\"say \"\"hi\"\"\"");
+        check("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\"");
+        check("+1", "'+1");
+        check(" -1", "' -1");
+        check("@SUM(1)", "'@SUM(1)");
+        // controls are escaped before, so a tab or line break cannot hide a formula
+        check("\t=1", "\\t=1");
+        check("", "");
+    }
 }

@@ -1,9 +1,259 @@
-//! To be written.
+//! The end-of-test text of k6, for scripts that parse it: one summary over the whole run.
+//!
+//! Metric names and layout are k6's. What differs, because it is measured otherwise: times come from histograms, so
+//! percentiles are nearest-rank to 0.4 % and not interpolated; `http_req_duration` is service time (from the real
+//! start), as k6 has it, although thresholds here judge response time.
+
 use super::Format;
 use crate::Report;
-use std::fmt;
+use crate::figures;
+use crate::text::clean;
+use crucible_analysis::{Judgement, Verdict};
+use crucible_core::units::show_bytes;
+use crucible_core::{Frame, Histogram, IterationFrame, Ns, Outcome, Phase};
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
 /// The row.
-pub(super) const FORMAT: Format = Format { name: "k6", extension: "txt", about: "", render };
-fn render(report: &Report<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
-    writeln!(out, "{}", report.assessment.verdict)
+pub(super) const FORMAT: Format = Format {
+    name: "k6",
+    extension: "txt",
+    about: "the end-of-test text of k6, for scripts that parse it",
+    render,
+};
+
+/// Everything that happened, over all tests.
+struct Sums {
+    frame: Frame,
+    iterations: IterationFrame,
+    seconds: f64,
+    users_max: u64,
+    users: Vec<u64>,
+}
+
+fn sums(report: &Report<'_>) -> Sums {
+    let mut sums = Sums {
+        frame: Frame::new(0),
+        iterations: IterationFrame::default(),
+        seconds: 0.0,
+        users_max: 0,
+        users: report.view.timeline.points().iter().map(|point| point.users_active).collect(),
+    };
+    for totals in &report.view.tests {
+        sums.frame.merge(&totals.all);
+        sums.iterations.merge(&totals.all_iterations());
+        sums.seconds += totals.covered.as_secs_f64();
+        sums.users_max = sums.users_max.max(totals.users_max);
+    }
+    sums
+}
+
+fn render(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
+    let sums = sums(report);
+    thresholds(report, out)?;
+    writeln!(out, "\n  █ TOTAL RESULTS\n")?;
+    checks(report, &sums, out)?;
+    let groups = [("HTTP", http(&sums)), ("EXECUTION", execution(&sums)), ("NETWORK", network(&sums))];
+    let widest =
+        groups.iter().flat_map(|(_, list)| list).map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, list) in groups {
+        writeln!(out, "    {name}")?;
+        for (metric, value) in list {
+            let dots = ".".repeat(widest + 3 - metric.chars().count());
+            writeln!(out, "    {metric}{dots}: {value}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn thresholds(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
+    let mut metrics: BTreeMap<String, Vec<&Judgement>> = BTreeMap::new();
+    for (_, judgement) in report.assessment.all().filter(|(_, j)| j.threshold.is_some()) {
+        metrics.entry(metric_of(judgement)).or_default().push(judgement);
+    }
+    if metrics.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n  █ THRESHOLDS")?;
+    for (metric, list) in metrics {
+        writeln!(out, "\n    {metric}")?;
+        for judgement in list {
+            // k6 knows two results; whatever is not a pass is a failure
+            let mark = if judgement.verdict == Verdict::Pass { '✓' } else { '✗' };
+            let text = clean(judgement.threshold.as_deref().unwrap_or(""));
+            writeln!(out, "    {mark} '{text}' {}={}", aggregation(&judgement.measure), judgement.shown())?;
+        }
+    }
+    Ok(())
+}
+
+fn metric_of(judgement: &Judgement) -> String {
+    let measure = judgement.measure.as_str();
+    let name = if measure.starts_with("errors") {
+        "http_req_failed"
+    } else if measure.starts_with("throughput") {
+        "http_reqs"
+    } else if measure.starts_with("checks") {
+        "checks"
+    } else if measure.starts_with("dropped") {
+        "dropped_iterations"
+    } else {
+        "http_req_duration"
+    };
+    match judgement.subject.as_str() {
+        "all steps" => name.to_owned(),
+        subject => format!("{name}{{name:{}}}", clean(subject)),
+    }
+}
+
+fn aggregation(measure: &str) -> String {
+    match measure.strip_prefix('p').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+        Some(percent) => format!("p({})", clean(percent)),
+        None if measure.starts_with("errors") || measure.starts_with("checks") => "rate".to_owned(),
+        None => clean(measure),
+    }
+}
+
+fn checks(report: &Report<'_>, sums: &Sums, out: &mut dyn Write) -> fmt::Result {
+    let mut named: Vec<(String, u64, u64)> = Vec::new();
+    for (index, meta) in report.view.started.steps.iter().enumerate() {
+        for (at, name) in meta.checks.iter().enumerate() {
+            let (mut held, mut failed) = (0, 0);
+            for frame in report.view.tests.iter().filter_map(|totals| totals.steps.get(index)) {
+                let counts = frame.checks.get(at).copied().unwrap_or_default();
+                held += counts.0;
+                failed += counts.1;
+            }
+            if held + failed > 0 {
+                named.push((format!("{}: {}", clean(&meta.name), clean(name)), held, failed));
+            }
+        }
+    }
+    let held: u64 = named.iter().map(|(_, held, _)| held).sum();
+    let failed: u64 = named.iter().map(|(_, _, failed)| failed).sum();
+    let all = held + failed;
+    if all == 0 {
+        return Ok(());
+    }
+    writeln!(out, "    checks_total.......: {all} {}/s", plain(figures::per_second(all, sums.seconds)))?;
+    writeln!(out, "    checks_succeeded...: {} {held} out of {all}", percent(held, all))?;
+    writeln!(out, "    checks_failed......: {} {failed} out of {all}\n", percent(failed, all))?;
+    for (name, held, failed) in named {
+        if failed == 0 {
+            writeln!(out, "    ✓ {name}")?;
+        } else {
+            // whole percents, as k6 has them
+            let share = held * 100 / (held + failed);
+            writeln!(out, "    ✗ {name}\n      ↳  {share}% — ✓ {held} / ✗ {failed}")?;
+        }
+    }
+    writeln!(out)
+}
+
+fn http(sums: &Sums) -> Vec<(String, String)> {
+    let frame = &sums.frame;
+    let mut all = frame.service.clone();
+    all.merge(&frame.failed);
+    all.merge(&frame.censored);
+    let sent = frame.ended() - frame.of(Outcome::Dropped);
+    let failed = frame.errors() - frame.of(Outcome::Dropped);
+    let mut list = vec![
+        ("http_req_duration".to_owned(), trend(&all)),
+        ("  { expected_response:true }".to_owned(), trend(&frame.service)),
+        ("http_req_failed".to_owned(), format!("{} {failed} out of {sent}", percent(failed, sent))),
+    ];
+    let parts = [
+        ("http_req_connecting", Phase::Connect),
+        ("http_req_receiving", Phase::Receive),
+        ("http_req_sending", Phase::Send),
+        ("http_req_tls_handshaking", Phase::Secure),
+        ("http_req_waiting", Phase::Wait),
+    ];
+    for (name, phase) in parts {
+        let hist = &frame.phases[phase as usize];
+        if !hist.is_empty() {
+            list.push((name.to_owned(), trend(hist)));
+        }
+    }
+    list.push(("http_reqs".to_owned(), counter(sent, sums.seconds)));
+    list
+}
+
+fn execution(sums: &Sums) -> Vec<(String, String)> {
+    let iterations = &sums.iterations;
+    let mut list = Vec::new();
+    if iterations.dropped > 0 {
+        list.push(("dropped_iterations".to_owned(), counter(iterations.dropped, sums.seconds)));
+    }
+    list.push(("iteration_duration".to_owned(), trend(&iterations.duration)));
+    list.push(("iterations".to_owned(), counter(iterations.completed + iterations.failed, sums.seconds)));
+    let last = sums.users.last().copied().unwrap_or(0);
+    let least = sums.users.iter().copied().min().unwrap_or(0);
+    list.push(("vus".to_owned(), format!("{last} min={least} max={}", sums.users_max)));
+    list.push(("vus_max".to_owned(), format!("{0} min={0} max={0}", sums.users_max)));
+    list
+}
+
+fn network(sums: &Sums) -> Vec<(String, String)> {
+    let row = |bytes: u64| {
+        let rate = figures::per_second(bytes, sums.seconds);
+        format!("{} {}/s", show_bytes(bytes as f64), show_bytes(rate))
+    };
+    vec![
+        ("data_received".to_owned(), row(sums.frame.bytes_in)),
+        ("data_sent".to_owned(), row(sums.frame.bytes_out)),
+    ]
+}
+
+fn trend(hist: &Histogram) -> String {
+    let at = |share| hist.quantile(share);
+    let columns = [
+        ("avg", hist.mean()),
+        ("min", hist.min()),
+        ("med", at(0.5)),
+        ("max", hist.max()),
+        ("p(90)", at(0.9)),
+        ("p(95)", at(0.95)),
+    ];
+    let parts: Vec<String> =
+        columns.iter().map(|(name, value)| format!("{name}={}", time(value.unwrap_or_default()))).collect();
+    parts.join(" ")
+}
+
+fn counter(count: u64, seconds: f64) -> String {
+    format!("{count} {}/s", plain(figures::per_second(count, seconds)))
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64)
+}
+
+/// A number with six places at most and no zeros at its end.
+fn plain(value: f64) -> String {
+    trim(&format!("{value:.6}"))
+}
+
+fn trim(text: &str) -> String {
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// `148.21ms`, `1.2s`, `12.5µs`, `1m2s`, as k6 has it.
+fn time(value: Ns) -> String {
+    let ns = value.0 as f64;
+    match value.0 {
+        0 => "0s".into(),
+        1..1_000 => format!("{ns}ns"),
+        1_000..1_000_000 => format!("{}µs", trim(&format!("{:.2}", ns / 1e3))),
+        1_000_000..1_000_000_000 => format!("{}ms", trim(&format!("{:.2}", ns / 1e6))),
+        1_000_000_000..60_000_000_000 => format!("{}s", trim(&format!("{:.2}", ns / 1e9))),
+        _ => {
+            let secs = value.0 / 1_000_000_000;
+            if secs < 3600 {
+                format!("{}m{}s", secs / 60, secs % 60)
+            } else {
+                format!("{}h{}m{}s", secs / 3600, secs / 60 % 60, secs % 60)
+            }
+        }
+    }
 }

@@ -1,9 +1,467 @@
-//! To be written.
+//! The text that a terminal shows at the end: at most 80 columns, the verdict first.
+
 use super::Format;
-use crate::Report;
-use std::fmt;
+use crate::figures::{self, Health, Row};
+use crate::report::{Options, Report};
+use crate::swallowed::swallowed;
+use crate::text::{bar, clean, cut, utc, wrap};
+use crucible_analysis::{Assessment, Judgement, TestAssessment, Totals, Verdict};
+use crucible_core::units::{group, show_bytes, show_duration, show_number, show_share};
+use crucible_core::{ErrorClass, Histogram, Ns, Outcome};
+use crucible_record::{NoteKind, StopReason};
+use std::fmt::{self, Write};
+
 /// The row.
-pub(super) const FORMAT: Format = Format { name: "summary", extension: "txt", about: "", render };
-fn render(report: &Report<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
-    writeln!(out, "{}", report.assessment.verdict)
+pub(super) const FORMAT: Format = Format {
+    name: "summary",
+    extension: "txt",
+    about: "what a terminal shows: verdict, tables, reasons",
+    render,
+};
+
+/// Widest line.
+const WIDTH: usize = 80;
+/// Rows of the latency histogram.
+const BINS: usize = 8;
+/// Judgements of the same test that are told in full.
+const TOLD: usize = 12;
+/// Error texts that are shown.
+const ERRORS: usize = 8;
+
+fn render(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
+    headline(report, out)?;
+    for (index, totals) in report.view.tests.iter().enumerate() {
+        writeln!(out)?;
+        test(report, index, totals, out)?;
+    }
+    errors(report, out)?;
+    notes(report, out)?;
+    Ok(())
+}
+
+/// Paints a verdict's text in its colour, if colours are wanted.
+fn paint(options: Options, verdict: Verdict, text: &str) -> String {
+    let code = match verdict {
+        Verdict::Pass => 32,
+        Verdict::Inconclusive => 33,
+        Verdict::Fail => 31,
+        Verdict::Invalid => 35,
+    };
+    if options.colour { format!("\x1b[1;{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// The judgements that made the verdict what it is, the most telling first: explicit demands before implied ones.
+fn decisive(assessment: &Assessment) -> Vec<(Option<&str>, &Judgement)> {
+    let mut list: Vec<_> = assessment.all().filter(|(_, j)| j.verdict == assessment.verdict).collect();
+    list.sort_by_key(|(_, j)| j.implied);
+    list
+}
+
+fn headline(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
+    let (view, assessment) = (report.view, report.assessment);
+    let word = assessment.verdict.name().to_uppercase();
+    let plan = cut(&view.started.plan, 40, report.options.ascii);
+    let room = WIDTH.saturating_sub(word.chars().count() + plan.chars().count() + 11);
+    let target = cut(&view.started.target, room, report.options.ascii);
+    write!(out, "{}  {plan}", paint(report.options, assessment.verdict, &word))?;
+    if target.is_empty() {
+        writeln!(out)?
+    } else {
+        writeln!(out, " against {target}")?
+    }
+    wrap(out, "", 2, WIDTH, &reason(assessment))?;
+    let started = &view.started;
+    let hash: String = started.plan_hash.chars().take(12).collect();
+    let mut facts = format!("run {}, {}", clean(&started.run), utc(started.started_unix_ms));
+    let _ = write!(facts, ", plan {}, seed {}", clean(&hash), started.seed);
+    wrap(out, "", 2, WIDTH, &facts)?;
+    match &view.finished {
+        None => wrap(out, "", 2, WIDTH, "the record has no end: the run was killed, or still goes on"),
+        Some(end) => match &end.reason {
+            StopReason::Completed => Ok(()),
+            StopReason::Interrupted => wrap(out, "", 2, WIDTH, &format!("interrupted after {}", end.at)),
+            StopReason::Threshold(text) => {
+                wrap(out, "", 2, WIDTH, &format!("ended after {} by the threshold {}", end.at, clean(text)))
+            }
+            StopReason::Error(text) => {
+                wrap(out, "", 2, WIDTH, &format!("broke off after {}: {}", end.at, clean(text)))
+            }
+        },
+    }
+}
+
+fn reason(assessment: &Assessment) -> String {
+    let list = decisive(assessment);
+    if assessment.verdict == Verdict::Pass {
+        let count = assessment.all().count();
+        let bands =
+            assessment.all().filter(|(_, j)| j.band.as_deref().is_some_and(|b| b != "target")).count();
+        return match bands {
+            0 => format!("all {count} judgements hold"),
+            _ => format!("all {count} judgements hold, {bands} of them not at their target"),
+        };
+    }
+    let Some((test, first)) = list.first() else {
+        return "nothing was judged, so nothing was shown".into();
+    };
+    let place = test.map(|name| format!("{}: ", clean(name))).unwrap_or_default();
+    let more = if list.len() > 1 { format!(" (and {} more, below)", list.len() - 1) } else { String::new() };
+    format!("{place}{} of {}: {}{more}", clean(&first.measure), clean(&first.subject), clean(&first.why))
+}
+
+fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write) -> fmt::Result {
+    let (view, ascii) = (report.view, report.options.ascii);
+    let Some(meta) = view.started.tests.get(index) else { return Ok(()) };
+    let assessment = report.assessment.tests.get(index);
+    let verdict = assessment.map_or(Verdict::Inconclusive, |t| t.verdict);
+    let word = verdict.name().to_uppercase();
+    let title = cut(&format!("{}: {}", meta.name, meta.load), WIDTH - word.len() - 2, ascii);
+    let room = WIDTH - word.len();
+    writeln!(out, "{title:<room$}{}", paint(report.options, verdict, &word))?;
+    if totals.from.is_none() {
+        return writeln!(out, "  never began");
+    }
+    table(&figures::rows(view, totals), ascii, out)?;
+    phases(report, index, out)?;
+    apart(&figures::rows(view, totals), out)?;
+    failures(&figures::rows(view, totals), out)?;
+    iterations(report, totals, out)?;
+    lost(report, index, totals, out)?;
+    histogram(&crucible_analysis::judged_response(&totals.all), ascii, out)?;
+    if let Some(assessment) = assessment {
+        judgements(report.options, assessment, out)?;
+    }
+    generator(report, totals, out)
+}
+
+/// Width of the column of names.
+const NAME: usize = 20;
+
+fn table(rows: &[Row<'_>], ascii: bool, out: &mut dyn Write) -> fmt::Result {
+    writeln!(
+        out,
+        "  {:<NAME$}{:>9}{:>9}{:>8}{:>8}{:>8}{:>8}{:>8}",
+        "step", "requests", "rate/s", "ok", "p50", "p95", "p99", "max"
+    )?;
+    let mut few = false;
+    // one step and the whole of one step are the same line
+    let shown = if rows.len() == 2 { &rows[..1] } else { rows };
+    for row in shown {
+        let ok = row.ok_share().map_or_else(|| "-".to_owned(), show_share);
+        write!(out, "  {:<NAME$}", cut(row.name, NAME - 1, ascii))?;
+        write!(out, "{:>9}{:>9}{ok:>8}", group(row.requests() as i64), show_number(row.rate()))?;
+        for share in [0.5, 0.95, 0.99] {
+            let mark = row.response.count() > 0 && figures::is_maximum(row.response.count(), share);
+            few |= mark;
+            write!(out, "{:>8}", marked(row.response.quantile(share), mark))?;
+        }
+        writeln!(out, "{:>8}", marked(row.response.max(), false))?;
+    }
+    if few {
+        writeln!(out, "  * too few requests for this percentile: it is the maximum")?;
+    }
+    Ok(())
+}
+
+fn marked(value: Option<Ns>, mark: bool) -> String {
+    match value {
+        Some(value) => format!("{}{}", show_duration(value), if mark { "*" } else { "" }),
+        None => "-".into(),
+    }
+}
+
+fn phases(report: &Report<'_>, test: usize, out: &mut dyn Write) -> fmt::Result {
+    let view = report.view;
+    let list: Vec<_> = figures::phases_of(view, test).filter(|(_, t)| t.from.is_some()).collect();
+    if list.len() < 2 {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "  {:<NAME$}{:>9}{:>9}{:>8}{:>8}{:>8}{:>8}{:>8}",
+        "phase", "requests", "rate/s", "ok", "p50", "p95", "p99", "users"
+    )?;
+    for (index, totals) in list {
+        let rows = figures::rows(view, totals);
+        let Some(all) = rows.last() else { continue };
+        let ok = all.ok_share().map_or_else(|| "-".to_owned(), show_share);
+        write!(out, "  {:<NAME$}", cut(&view.started.phases[index].name, NAME - 1, report.options.ascii))?;
+        write!(out, "{:>9}{:>9}{ok:>8}", group(all.requests() as i64), show_number(all.rate()))?;
+        for share in [0.5, 0.95, 0.99] {
+            let mark = all.response.count() > 0 && figures::is_maximum(all.response.count(), share);
+            write!(out, "{:>8}", marked(all.response.quantile(share), mark))?;
+        }
+        writeln!(out, "{:>8}", group(totals.users_max as i64))?;
+    }
+    Ok(())
+}
+
+/// Service time where it tells another story than response time.
+fn apart(rows: &[Row<'_>], out: &mut dyn Write) -> fmt::Result {
+    for row in rows.iter().filter(|row| row.step.is_some()) {
+        if let Some((service, response)) = row.service_apart() {
+            let text = format!(
+                "service p95 {service} of {}: once sent, requests took this; from the planned instant {response}",
+                clean(row.name)
+            );
+            wrap(out, "  time", 8, WIDTH, &text)?;
+        }
+    }
+    Ok(())
+}
+
+fn failures(rows: &[Row<'_>], out: &mut dyn Write) -> fmt::Result {
+    for row in rows.iter().filter(|row| row.step.is_some()) {
+        let classes = row.classes();
+        let aborted = row.frame.of(Outcome::Aborted);
+        let dropped = row.frame.of(Outcome::Dropped);
+        if row.frame.errors() == 0 && aborted == 0 {
+            continue;
+        }
+        let mut parts: Vec<String> = classes
+            .iter()
+            .map(|(class, count)| format!("{} {}", group(*count as i64), words(*class)))
+            .collect();
+        if dropped > 0 {
+            parts.push(format!("{} dropped (never sent)", group(dropped as i64)));
+        }
+        if aborted > 0 {
+            parts.push(format!("{} cut off at the end", group(aborted as i64)));
+        }
+        let codes: Vec<String> = row
+            .codes()
+            .into_iter()
+            .filter(|(code, _)| !(200..300).contains(code))
+            .map(|(code, count)| format!("{code} x{}", group(count as i64)))
+            .collect();
+        if !codes.is_empty() {
+            parts.push(format!("codes {}", codes.join(" ")));
+        }
+        wrap(out, "  errors", 10, WIDTH, &format!("{}: {}", clean(row.name), parts.join(", ")))?;
+    }
+    Ok(())
+}
+
+/// An error class as people say it.
+fn words(class: ErrorClass) -> String {
+    class.name().replace('_', " ")
+}
+
+fn iterations(report: &Report<'_>, totals: &Totals, out: &mut dyn Write) -> fmt::Result {
+    for (meta, frame) in report.view.started.scenarios.iter().zip(&totals.iterations) {
+        if frame.planned == 0 && frame.ended() == 0 {
+            continue;
+        }
+        let mut text = format!("{}: {} done", clean(&meta.name), group(frame.completed as i64));
+        for (count, what) in [
+            (frame.failed, "with an error"),
+            (frame.dropped, "never begun"),
+            (frame.aborted, "cut off at the end"),
+        ] {
+            if count > 0 {
+                let _ = write!(text, ", {} {what}", group(count as i64));
+            }
+        }
+        if let (Some(p50), Some(p95)) = (frame.duration.quantile(0.5), frame.duration.quantile(0.95)) {
+            let _ = write!(text, "; took p50 {p50}, p95 {p95}");
+        }
+        wrap(out, "  iterations", 14, WIDTH, &text)?;
+    }
+    let checks = checks(report, totals);
+    if !checks.is_empty() {
+        wrap(out, "  checks", 10, WIDTH, &checks.join("; "))?;
+    }
+    Ok(())
+}
+
+/// The checks that failed at least once, and those that were never made.
+fn checks(report: &Report<'_>, totals: &Totals) -> Vec<String> {
+    let mut list = Vec::new();
+    for (meta, frame) in report.view.started.steps.iter().zip(&totals.steps) {
+        for (name, (held, failed)) in meta.checks.iter().zip(&frame.checks) {
+            let place = format!("{} of {}", clean(name), clean(&meta.name));
+            if *failed > 0 {
+                let all = group((held + failed) as i64);
+                list.push(format!("{place} did not hold {} times of {all}", group(*failed as i64)));
+            } else if *held == 0 && frame.ended() > 0 {
+                list.push(format!("{place} was never made"));
+            }
+        }
+    }
+    list
+}
+
+fn lost(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write) -> fmt::Result {
+    let lost = swallowed(report.view, index);
+    let sent = totals.all.ended();
+    if !lost.notable(sent) {
+        return Ok(());
+    }
+    if lost.share >= 0.01 {
+        let text = format!(
+            "{} slow answers (up to {}) swallowed about {} arrivals, {} of those sent: users that wait send nothing, \
+             so the percentiles above flatter; an arrival rate would show it",
+            group(lost.stalled as i64),
+            lost.longest,
+            group(lost.requests.round() as i64),
+            show_share(lost.share),
+        );
+        wrap(out, "  stall", 9, WIDTH, &text)?;
+    }
+    if lost.waited as f64 >= 0.01 * sent.max(1) as f64 {
+        let text = format!(
+            "{} arrivals waited for a free user (p99 {}, at most {}); the wait is part of their response time",
+            group(lost.waited as i64),
+            lost.wait_p99,
+            lost.wait_max,
+        );
+        wrap(out, "  wait", 8, WIDTH, &text)?;
+    }
+    if lost.dropped > 0 {
+        let text = format!("{} requests were due and never sent", group(lost.dropped as i64));
+        wrap(out, "  dropped", 11, WIDTH, &text)?;
+    }
+    Ok(())
+}
+
+fn histogram(hist: &Histogram, ascii: bool, out: &mut dyn Write) -> fmt::Result {
+    let bins = figures::bins(hist, BINS);
+    let most = bins.iter().map(|(_, count)| *count).max().unwrap_or(0);
+    if most == 0 {
+        return Ok(());
+    }
+    writeln!(out, "  response time of all steps, up to")?;
+    for (edge, count) in bins {
+        let share = count as f64 / hist.count() as f64;
+        let bar = bar(count as f64 / most as f64, 50, ascii);
+        let text = format!("  {:>9}  {bar:<50} {:>8}", edge.to_string(), show_share(share));
+        writeln!(out, "{text}")?;
+    }
+    Ok(())
+}
+
+fn judgements(options: Options, assessment: &TestAssessment, out: &mut dyn Write) -> fmt::Result {
+    let (passed, others): (Vec<_>, Vec<_>) =
+        assessment.judgements.iter().partition(|j| j.verdict == Verdict::Pass);
+    for judgement in passed.iter().filter(|j| j.threshold.is_some()) {
+        let band = judgement.band.as_deref().map_or(String::new(), |b| format!(" [{}]", clean(b)));
+        let text = format!(
+            "{} of {} {}{} {}{band}{}",
+            clean(&judgement.measure),
+            clean(&judgement.subject),
+            judgement.shown(),
+            interval(judgement),
+            limit(judgement),
+            if judgement.implied { " (demanded by default)" } else { "" },
+        );
+        let lead = format!("  {} ", paint(options, Verdict::Pass, "pass"));
+        wrap(out, &lead, 7, WIDTH, &text)?;
+    }
+    for judgement in others.iter().take(TOLD) {
+        let lead = judgement.verdict.name();
+        let text = format!(
+            "{} of {}: {}{}",
+            clean(&judgement.measure),
+            clean(&judgement.subject),
+            clean(&judgement.why),
+            if judgement.implied { " (demanded by default)" } else { "" },
+        );
+        writeln!(out, "  {}", paint(options, judgement.verdict, lead))?;
+        wrap(out, "", 7, WIDTH, &text)?;
+        if !judgement.remedy.is_empty() {
+            wrap(out, "       ->", 10, WIDTH, &clean(&judgement.remedy))?;
+        }
+    }
+    if others.len() > TOLD {
+        writeln!(out, "  ... and {} more; `--format md` tells all", others.len() - TOLD)?;
+    }
+    Ok(())
+}
+
+fn interval(judgement: &Judgement) -> String {
+    match judgement.interval {
+        Some((low, high)) if low != high => {
+            format!(" ({} to {})", judgement.unit.show(low), judgement.unit.show(high))
+        }
+        _ => String::new(),
+    }
+}
+
+fn limit(judgement: &Judgement) -> String {
+    judgement.limit.map_or(String::new(), |_| format!("against {}", judgement.limit_shown()))
+}
+
+fn generator(report: &Report<'_>, totals: &Totals, out: &mut dyn Write) -> fmt::Result {
+    let health = Health::of(totals);
+    let mut parts = Vec::new();
+    if let Some((_, p99, max)) = health.lag {
+        parts.push(format!("late by p99 {p99}, at most {max}"));
+    }
+    if let Some((p99, _)) = health.heartbeat {
+        parts.push(format!("heartbeat p99 {p99}"));
+    }
+    let shards = report.view.started.shards;
+    let plural = if shards == 1 { "" } else { "s" };
+    parts.push(format!("CPU {} of one core, {shards} shard{plural}", show_share(health.cpu_share)));
+    if let Some(cpu) = health.cpu_per_thousand {
+        parts.push(format!("{} CPU s per 1,000 requests", show_number(cpu)));
+    }
+    parts.push(format!("memory {}", show_bytes(health.rss_max as f64)));
+    wrap(out, "  generator", 13, WIDTH, &parts.join(", "))
+}
+
+fn errors(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
+    let list = figures::errors_of(report.view);
+    if list.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nwhat the failures said")?;
+    for note in list.iter().take(ERRORS) {
+        let text = format!(
+            "{} x {} ({}): {}",
+            group(note.times as i64),
+            clean(figures::step_name(report.view, note.step)),
+            clean(&note.class),
+            cut(&note.text, 160, report.options.ascii),
+        );
+        wrap(out, "", 2, WIDTH, &text)?;
+    }
+    if list.len() > ERRORS {
+        writeln!(out, "  ... and {} further texts", list.len() - ERRORS)?;
+    }
+    Ok(())
+}
+
+fn notes(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
+    let view = report.view;
+    let run = report.assessment.run.iter().filter(|j| j.verdict != Verdict::Pass);
+    let mut lines: Vec<(String, String)> = run
+        .map(|j| {
+            let remedy = if j.remedy.is_empty() { String::new() } else { format!("; {}", clean(&j.remedy)) };
+            (j.verdict.name().to_owned(), format!("{}: {}{remedy}", clean(&j.subject), clean(&j.why)))
+        })
+        .collect();
+    lines.extend(view.started.remarks.iter().map(|text| ("remark".to_owned(), clean(text))));
+    for note in view.notes.iter().filter(|note| note.kind != NoteKind::Info) {
+        lines.push((note_word(note.kind).to_owned(), format!("at {}: {}", note.at, clean(&note.text))));
+    }
+    for gap in &view.gaps {
+        lines.push(("gap".to_owned(), format!("{} to {}: {}", gap.from, gap.to, clean(&gap.text))));
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    for (word, text) in lines {
+        wrap(out, &word, word.len() + 2, WIDTH, &text)?;
+    }
+    Ok(())
+}
+
+fn note_word(kind: NoteKind) -> &'static str {
+    match kind {
+        NoteKind::Info => "note",
+        NoteKind::Warning => "warning",
+        NoteKind::Invalid => "invalid",
+    }
 }

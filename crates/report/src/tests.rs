@@ -1,0 +1,179 @@
+//! Laws that every format keeps, and what each of them looks like.
+
+use crate::fixture::{self, Fixture};
+use crate::text::is_unsafe;
+use crate::{FORMATS, Options, Report, find, swallowed};
+
+fn text(name: &str, fixture: &Fixture) -> String {
+    find(name).unwrap().text(&fixture.report())
+}
+
+#[test]
+fn rows_are_complete_and_names_are_unique() {
+    for (index, format) in FORMATS.iter().enumerate() {
+        assert!(!format.about.is_empty() && !format.extension.is_empty(), "{}", format.name);
+        assert!(FORMATS[..index].iter().all(|other| other.name != format.name), "{}", format.name);
+    }
+    assert!(find("docx").is_none());
+}
+
+#[test]
+fn the_same_record_gives_the_same_bytes() {
+    for format in FORMATS {
+        assert_eq!(
+            text(format.name, &fixture::full()),
+            text(format.name, &fixture::full()),
+            "{}",
+            format.name
+        );
+    }
+}
+
+#[test]
+fn nothing_that_a_terminal_obeys_comes_through() {
+    for fixture in [fixture::full(), fixture::bare()] {
+        for format in FORMATS {
+            let text = text(format.name, &fixture);
+            let bad = text.chars().find(|c| is_unsafe(*c) && !matches!(c, '\n' | '\r'));
+            assert_eq!(bad, None, "{}:\n{text}", format.name);
+            assert!(format.name == "csv" || !text.contains('\r'), "{}", format.name);
+        }
+    }
+}
+
+#[test]
+fn a_record_without_events_is_told_without_figures() {
+    let bare = fixture::bare();
+    for format in FORMATS {
+        let text = text(format.name, &bare);
+        assert!(!text.contains("NaN") && !text.contains("inf"), "{}:\n{text}", format.name);
+    }
+    assert!(text("summary", &bare).contains("never began"));
+}
+
+#[test]
+fn the_summary_fits_80_columns_in_all_looks() {
+    for fixture in [fixture::full(), fixture::bare()] {
+        for ascii in [false, true] {
+            let report = fixture.report().with(Options { colour: false, ascii });
+            let text = find("summary").unwrap().text(&report);
+            let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
+            assert!(wide.is_empty(), "{wide:#?}");
+            assert!(!ascii || text.is_ascii(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn colours_are_the_only_difference_that_colours_make() {
+    let full = fixture::full();
+    let coloured = find("summary").unwrap().text(&full.report().with(Options { colour: true, ascii: false }));
+    assert!(coloured.starts_with("\u{1b}[1;31mFAIL\u{1b}[0m"));
+    let mut plain = String::new();
+    let mut rest = coloured.as_str();
+    while let Some((before, after)) = rest.split_once('\u{1b}') {
+        plain.push_str(before);
+        rest = after.split_once('m').unwrap().1;
+    }
+    plain.push_str(rest);
+    assert_eq!(plain, text("summary", &full));
+}
+
+#[test]
+fn a_stall_of_known_size_swallows_the_known_number_of_arrivals() {
+    // 10 users at 1,000 a second lose 900 ms each: 10 x (900 ms - median) / 10 ms cycle
+    let full = fixture::full();
+    let lost = swallowed(&full.view, 0);
+    assert_eq!(lost.stalled, 10);
+    assert!((lost.requests - 890.0).abs() < 30.0, "{lost:?}");
+    let open = swallowed(&full.view, 1);
+    assert_eq!((open.stalled, open.waited, open.dropped), (0, 400, 10));
+    assert!(open.notable(1_600) && lost.notable(9_100));
+}
+
+#[test]
+fn json_numbers_agree_with_the_view_and_every_field_is_documented() {
+    let full = fixture::full();
+    let json: serde_json::Value = serde_json::from_str(&text("json", &full)).unwrap();
+    assert_eq!(json["schema"], 1);
+    assert_eq!(json["verdict"], "fail");
+    let all = &json["tests"][0]["totals"]["all"];
+    let frame = &full.view.tests[0].all;
+    assert_eq!(all["ended"], frame.ended());
+    assert_eq!(all["outcomes"]["ok"], frame.response.count());
+    assert_eq!(all["service"]["p95_ns"], frame.service.quantile(0.95).unwrap().0);
+    assert_eq!(json["tests"][1]["phases"].as_array().unwrap().len(), 2);
+    assert_eq!(json["timeline"].as_array().unwrap().len(), 16);
+
+    let docs = include_str!("../../../docs/reference/report-json.md");
+    let mut keys = std::collections::BTreeSet::new();
+    collect(&json, &mut keys);
+    let missing: Vec<&String> = keys.iter().filter(|key| !docs.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "not in docs/reference/report-json.md: {missing:?}");
+}
+
+/// All keys, but those of tables whose keys are names or numbers.
+fn collect(value: &serde_json::Value, keys: &mut std::collections::BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, inner) in map {
+                keys.insert(key.clone());
+                if !["environment", "codes", "error_classes", "outcomes"].contains(&key.as_str()) {
+                    if key == "phases" && inner.is_object() {
+                        inner.as_object().unwrap().values().for_each(|inner| collect(inner, keys));
+                    } else {
+                        collect(inner, keys);
+                    }
+                }
+            }
+        }
+        serde_json::Value::Array(list) => list.iter().for_each(|inner| collect(inner, keys)),
+        _ => {}
+    }
+}
+
+#[test]
+fn csv_is_rectangular_and_adds_up() {
+    let full = fixture::full();
+    let csv = text("csv", &full);
+    let rows: Vec<Vec<String>> = csv.split_terminator("\r\n").map(cells).collect();
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{csv}");
+    let at = |name: &str| rows[0].iter().position(|cell| cell == name).unwrap();
+    let sum = |phase: &str, step: &str| -> u64 {
+        let of = |row: &&Vec<String>| row[at("test")] == "peak" && row[at("step")] == step;
+        let rows = rows.iter().filter(of).filter(|row| phase.is_empty() == row[at("phase")].is_empty());
+        rows.map(|row| row[at("requests")].parse::<u64>().unwrap()).sum()
+    };
+    assert_eq!((sum("", "all steps"), sum("any", "all steps"), sum("any", "feed")), (1_590, 1_590, 1_590));
+    assert!(rows.iter().flatten().all(|cell| !cell.starts_with(['=', '+', '-', '@'])));
+}
+
+/// The cells of a line of RFC 4180.
+fn cells(line: &str) -> Vec<String> {
+    let mut cells = vec![String::new()];
+    let mut quoted = false;
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        let last = cells.last_mut().unwrap();
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => last.push(chars.next().unwrap()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => cells.push(String::new()),
+            c => last.push(c),
+        }
+    }
+    assert!(!quoted);
+    cells
+}
+
+#[test]
+fn what_people_read() {
+    let full = fixture::full();
+    insta::assert_snapshot!("summary", text("summary", &full));
+    let report: Report<'_> = full.report().with(Options { colour: false, ascii: true });
+    insta::assert_snapshot!("summary_ascii", find("summary").unwrap().text(&report));
+    insta::assert_snapshot!("summary_bare", text("summary", &fixture::bare()));
+    for name in ["md", "csv", "junit", "k6", "wrk", "json"] {
+        insta::assert_snapshot!(name, text(name, &full));
+    }
+}
