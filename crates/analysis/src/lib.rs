@@ -1,11 +1,15 @@
 //! Views on a record, criteria, statistics and verdicts. Pure: no I/O, no clock, no randomness.
 
 pub mod assess;
+pub mod bands;
+pub mod stats;
+mod stretch;
 pub mod timeline;
+mod tracker;
 pub mod verdict;
 pub mod view;
 
 pub use assess::{assess, broken_abort};
 pub use timeline::{Point, Timeline};
 pub use verdict::{Assessment, Judgement, TestAssessment, Unit, Verdict};
-pub use view::{Completeness, Conservation, RunView, Totals, ViewError, judged_response};
+pub use view::{Balance, Completeness, Conservation, RunView, Totals, ViewError, judged_response};

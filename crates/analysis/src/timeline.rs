@@ -3,7 +3,9 @@
 //! Invariant: at most [`MOST_POINTS`] points; when one more comes, neighbours are merged pairwise, so that a run of
 //! any length is told with equal detail over its length.
 
-use crucible_core::Ns;
+use crate::view::judged_response;
+use crucible_core::{Frame, Ns, Outcome};
+use crucible_record::Window;
 
 /// Most points that are kept.
 pub const MOST_POINTS: usize = 3_600;
@@ -74,10 +76,76 @@ impl Point {
     }
 }
 
+impl Point {
+    /// The point of one window.
+    pub fn of(window: &Window) -> Point {
+        let mut all = Frame::new(0);
+        window.steps.iter().for_each(|(_, frame)| all.merge(frame));
+        let judged = judged_response(&all);
+        let wall = window.to.since(window.from).as_secs_f64();
+        Point {
+            from: window.from,
+            to: window.to,
+            phase: window.phase,
+            due: window.due,
+            planned: window.iterations.iter().map(|(_, frame)| frame.planned).sum(),
+            ended: all.ended(),
+            ok: all.of(Outcome::Ok),
+            errors: all.errors(),
+            p50: judged.quantile(0.5),
+            p95: judged.quantile(0.95),
+            p99: judged.quantile(0.99),
+            users_active: window.users.active,
+            users_busy: window.users.busy,
+            in_flight: window.in_flight,
+            cpu_share: if wall > 0.0 { window.process_cpu.as_secs_f64() / wall } else { 0.0 },
+            rss: window.process_rss,
+            lag_p99: window.lag.generator.quantile(0.99),
+        }
+    }
+
+    /// This point and the next one as one.
+    fn joined(&self, next: &Point) -> Point {
+        let (mine, theirs) = (self.seconds(), next.seconds());
+        let share =
+            |a: f64, b: f64, wa: f64, wb: f64| if wa + wb > 0.0 { (a * wa + b * wb) / (wa + wb) } else { b };
+        let p50 = match (self.p50, next.p50) {
+            (Some(a), Some(b)) => {
+                Some(Ns(share(a.0 as f64, b.0 as f64, self.ended as f64, next.ended as f64).round() as u64))
+            }
+            (a, b) => a.or(b),
+        };
+        Point {
+            from: self.from,
+            due: self.due.saturating_add(next.due),
+            planned: self.planned.saturating_add(next.planned),
+            ended: self.ended.saturating_add(next.ended),
+            ok: self.ok.saturating_add(next.ok),
+            errors: self.errors.saturating_add(next.errors),
+            p50,
+            p95: self.p95.max(next.p95),
+            p99: self.p99.max(next.p99),
+            cpu_share: share(self.cpu_share, next.cpu_share, mine, theirs),
+            lag_p99: self.lag_p99.max(next.lag_p99),
+            ..*next
+        }
+    }
+}
+
 /// See the module text.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Timeline {
     points: Vec<Point>,
+    /// Windows that make one point.
+    windows_per_point: u64,
+    /// Windows in the last point.
+    in_last: u64,
+}
+
+impl Default for Timeline {
+    fn default() -> Timeline {
+        Timeline { points: Vec::new(), windows_per_point: 1, in_last: 0 }
+    }
 }
 
 impl Timeline {
@@ -89,5 +157,65 @@ impl Timeline {
     /// The last one.
     pub fn last(&self) -> Option<&Point> {
         self.points.last()
+    }
+
+    /// Takes in the next one.
+    pub(crate) fn push(&mut self, point: Point) {
+        match self.points.last_mut() {
+            // phases are not mixed: a step of the load must stay a step
+            Some(last) if self.in_last < self.windows_per_point && last.phase == point.phase => {
+                *last = last.joined(&point);
+                self.in_last += 1;
+            }
+            _ => {
+                self.points.push(point);
+                self.in_last = 1;
+            }
+        }
+        if self.points.len() > MOST_POINTS {
+            self.halve();
+        }
+    }
+
+    fn halve(&mut self) {
+        let mut halved: Vec<Point> = Vec::with_capacity(MOST_POINTS);
+        for pair in self.points.chunks(2) {
+            match pair {
+                [a, b] => halved.push(a.joined(b)),
+                rest => halved.extend_from_slice(rest),
+            }
+        }
+        self.points = halved;
+        self.windows_per_point = self.windows_per_point.saturating_mul(2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_of_seconds_keeps_its_counts_in_bounded_points() {
+        let mut timeline = Timeline::default();
+        for second in 0..86_400u64 {
+            timeline.push(Point {
+                from: Ns::from_secs(second),
+                to: Ns::from_secs(second + 1),
+                ended: 2,
+                ok: 1,
+                p50: Some(Ns(10)),
+                p99: (second == 40_000).then_some(Ns(7)),
+                cpu_share: 0.5,
+                ..Point::default()
+            });
+        }
+        let points = timeline.points();
+        assert!(points.len() <= MOST_POINTS && points.len() > MOST_POINTS / 4, "{}", points.len());
+        assert_eq!(points.iter().map(|p| p.ended).sum::<u64>(), 2 * 86_400);
+        assert_eq!(points.iter().filter(|p| p.p99.is_some()).count(), 1);
+        assert!(points.iter().all(|p| p.p50 == Some(Ns(10)) && (p.cpu_share - 0.5).abs() < 1e-9));
+        assert!(points.windows(2).all(|pair| pair[0].to == pair[1].from));
+        assert_eq!((points[0].from, points[points.len() - 1].to), (Ns::ZERO, Ns::from_secs(86_400)));
+        assert!((points[3].ok_rate() - 1.0).abs() < 1e-9);
     }
 }
