@@ -94,7 +94,7 @@ impl ArrivalProcess for Arrivals {
 }
 
 /// Exact number of arrivals that [`Arrivals`] gives over all shares and scenarios. Even: in closed form. Poisson: by
-/// counting in blocks, about 1 ns per five arrivals.
+/// counting in blocks, about a tenth of a second for a billion.
 pub fn expected(rate: &Curve, spacing: Spacing, seed: u64) -> u64 {
     let inverse = Inverse::new(rate);
     match spacing {

@@ -14,6 +14,7 @@ pub mod mix;
 pub mod poisson;
 pub mod profiles;
 pub mod users;
+mod words;
 
 pub use arrivals::{Arrivals, expected, phase_seed};
 pub use load::{
