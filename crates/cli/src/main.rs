@@ -1,1 +1,41 @@
-fn main() {}
+//! The `crucible` binary: the only crate that prints, reads the environment, decides the exit code, and names
+//! concrete plug-ins.
+
+#![allow(unreachable_pub, reason = "in a binary, pub marks what other modules use")]
+
+mod args;
+mod catalogue;
+mod commands;
+mod conduct;
+mod exit;
+mod live;
+mod machine;
+mod out;
+mod plans;
+mod stop;
+mod stores;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => commands::run::run(&args),
+        Command::Bench(args) => commands::bench::run(&args),
+        Command::Plan(command) => commands::plan::run(&command),
+        Command::Report(args) => commands::report::run(&args),
+        Command::Runs(command) => commands::runs::run(&command),
+        Command::Ground(args) => commands::ground::run(&args),
+        Command::Demo(args) => commands::demo::run(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let prefix = if error.text.starts_with("error") || error.text.starts_with("warning") { "" } else { "error: " };
+            out::note(&format!("{prefix}{}", error.text));
+            ExitCode::from(error.code)
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The command line as typed.
+
+use crate::plans::PlanOverrides;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Load that is honest, numbers that can be trusted, a verdict that says why.
+#[derive(Debug, Parser)]
+#[command(name = "crucible", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 pass, 1 internal error, 2 usage or plan mistake, 97 invalid measurement,\n\
+98 inconclusive, 99 thresholds failed, 130 interrupted.")]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the tests of a plan and judge them
+    Run(RunArgs),
+    /// Load one address: `crucible bench http://localhost:8080/ -c 64 -d 10s`
+    Bench(Box<BenchArgs>),
+    /// Check a plan, show what it will do, or print the JSON Schema of plans
+    #[command(subcommand)]
+    Plan(PlanCommand),
+    /// Report a stored run in another form
+    Report(ReportArgs),
+    /// List, show, export, import or delete stored runs
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Start a system of the proving ground
+    Ground(GroundArgs),
+    /// Proving ground and plan together: the two-minute tour
+    Demo(DemoArgs),
+    /// What this machine can measure
+    Doctor(DoctorArgs),
+}
+
+/// Where runs are kept.
+#[derive(Debug, Args)]
+pub struct StoreArgs {
+    /// File that runs are kept in [default: crucible/runs.db in your data folder]
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
+}
+
+/// How results are told.
+#[derive(Debug, Args)]
+pub struct TellArgs {
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print the summary in another tool's shape, for scripts that parse it
+    #[arg(long, value_name = "TOOL", value_parser = ["k6", "wrk"], conflicts_with = "json")]
+    pub summary: Option<String>,
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// End with 0 also when the evidence does not decide
+    #[arg(long, value_name = "VERDICT", value_parser = ["inconclusive"])]
+    pub allow: Option<String>,
+    /// Threads that make load [default: one for each CPU that can be used]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub shards: Option<u32>,
+}
+
+/// `crucible run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The plan, or a folder that holds a plan.yaml
+    pub plan: PathBuf,
+    /// Tests to run [default: all]
+    pub tests: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened")]
+    pub overrides: PlanOverrides,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened")]
+    pub tell: TellArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened")]
+    pub store: StoreArgs,
+    /// Keep no record
+    #[arg(long, conflicts_with = "store")]
+    pub no_record: bool,
+}
+
+/// `crucible bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Address to load
+    pub url: String,
+    /// Connections (with --rate: the most that may be busy at once)
+    #[arg(short = 'c', long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub connections: u64,
+    /// How long [default: 10s]
+    #[arg(short = 'd', long, value_name = "TIME", visible_short_alias = 'z')]
+    pub duration: Option<String>,
+    /// Number of requests, instead of a duration
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub requests: Option<u64>,
+    /// Arrivals a second, whatever the target does: 500, 500/s, 90/m
+    #[arg(short = 'r', long, visible_short_alias = 'R', value_name = "RATE", conflicts_with = "requests")]
+    pub rate: Option<String>,
+    /// Space arrivals as a Poisson process instead of evenly
+    #[arg(long, requires = "rate")]
+    pub poisson: bool,
+    /// Method [default: GET, or POST with a body]
+    #[arg(short = 'm', long, visible_short_alias = 'X', value_name = "METHOD")]
+    pub method: Option<String>,
+    /// Header, may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
+    /// Body, or @FILE
+    #[arg(short = 'b', long, value_name = "TEXT")]
+    pub body: Option<String>,
+    /// Longest time for a request
+    #[arg(short = 't', long, value_name = "TIME", default_value = "30s")]
+    pub timeout: String,
+    /// Status that counts as success, as in 200 or 2xx
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<String>,
+    /// Do not verify the certificate (the report says so)
+    #[arg(short = 'k', long)]
+    pub insecure: bool,
+    /// Certificate authority to trust, PEM
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Open a new connection for each request
+    #[arg(long)]
+    pub no_keepalive: bool,
+    /// Local addresses to send from, with commas between them
+    #[arg(long, value_name = "IPS", value_delimiter = ',')]
+    pub local_ips: Vec<std::net::IpAddr>,
+    /// Talk to a Unix socket instead of the address's host
+    #[arg(long, value_name = "PATH")]
+    pub unix_socket: Option<PathBuf>,
+    /// Print the latency distribution in detail
+    #[arg(long)]
+    pub latency: bool,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened")]
+    pub tell: TellArgs,
+    /// Keep a record in this file
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
+}
+
+/// `crucible plan`
+#[derive(Debug, Subcommand)]
+pub enum PlanCommand {
+    /// Say every mistake of a plan
+    Check(PlanArgs),
+    /// Show what will happen before a byte is sent
+    Show {
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "flattened")]
+        plan: PlanArgs,
+        /// Tests to show [default: all]
+        tests: Vec<String>,
+        /// List the first N arrivals of each open phase
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        arrivals: usize,
+    },
+    /// Print the JSON Schema of plans, for editors
+    Schema,
+}
+
+/// A plan and what replaces parts of it.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The plan, or a folder that holds a plan.yaml
+    pub plan: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened")]
+    pub overrides: PlanOverrides,
+}
+
+/// `crucible report`
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The run: its name, the begin of it, `last`, or an exported file
+    pub run: String,
+    /// Forms, with commas between them
+    #[arg(short, long, value_delimiter = ',', default_value = "summary")]
+    pub format: Vec<String>,
+    /// Write to a file, or with several forms to FILE.EXTENSION each
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened")]
+    pub store: StoreArgs,
+}
+
+/// `crucible runs`
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// List the stored runs, the newest first
+    List {
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "flattened")]
+        store: StoreArgs,
+    },
+    /// Show a run as its summary did
+    Show {
+        /// The run: its name, the begin of it, or `last`
+        run: String,
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "flattened")]
+        store: StoreArgs,
+    },
+    /// Write one run to a file of its own
+    Export {
+        /// The run
+        run: String,
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "flattened")]
+        store: StoreArgs,
+    },
+    /// Take over the runs of an exported file
+    Import {
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "flattened")]
+        store: StoreArgs,
+    },
+    /// Delete runs
+    Delete {
+        /// The runs
+        #[arg(required = true)]
+        runs: Vec<String>,
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "flattened")]
+        store: StoreArgs,
+    },
+}
+
+/// `crucible ground`
+#[derive(Debug, Args)]
+pub struct GroundArgs {
+    /// The system, or `list`
+    #[arg(default_value = "list")]
+    pub name: String,
+    /// Port on loopback, 0 for a free one
+    #[arg(short, long, default_value_t = 0)]
+    pub port: u16,
+    /// Folder for its data [default: a temporary one]
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// Switch of known truth, may be repeated; `ground list` shows all
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub truth: Vec<String>,
+    /// Print address and process as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `crucible demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened")]
+    pub tell: TellArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "flattened")]
+    pub store: StoreArgs,
+}
+
+/// `crucible doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,199 @@
+//! `crucible bench URL`: a one-line load test on the same engine, record and judgement as a plan.
+
+use super::tell;
+use crate::args::{BenchArgs, Cli, Command};
+use crate::conduct::{Conduct, conduct};
+use crate::exit::CliError;
+use crate::live::Live;
+use crate::stores;
+use clap::Parser;
+use crucible_core::{Ns, ScenarioId, StepId, units};
+use crucible_http::{HttpSettings, RequestSpec, StatusMatch};
+use crucible_plan::{Flow, LatenessBudget, Plan, Scenario, Step, StepRole, Test, Think};
+use crucible_schedule::{Curve, Iterations, Load, LoadPhase, Pacing, Piece, Spacing};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+
+/// Longest that a bench by count may take.
+const COUNT_LIMIT: Ns = Ns::from_secs(86_400);
+/// How long requests under way at the end may still take.
+const LAST_REQUESTS: Ns = Ns::from_secs(2);
+
+/// Loads the address; the exit code is the verdict's.
+pub fn run(args: &BenchArgs) -> Result<u8, CliError> {
+    let store = args.store.as_deref().map(|path| stores::open(Some(path))).transpose()?;
+    let plan = plan(args)?;
+    let how = Conduct { store, shards: args.tell.shards, live: Live::new(args.tell.quiet) };
+    let conducted = conduct(plan, vec![0], how)?;
+    tell::result(&conducted, &args.tell, args.latency)?;
+    Ok(conducted.code(args.tell.allow.is_some()))
+}
+
+/// The plan that `crucible bench URL FLAGS` would run.
+pub fn plan_from(url: &str, flags: &[&str]) -> Result<Plan, CliError> {
+    let words = ["crucible", "bench", url].into_iter().chain(flags.iter().copied());
+    match Cli::try_parse_from(words).map_err(|e| CliError::internal(e.to_string()))?.command {
+        Command::Bench(args) => plan(&args),
+        _ => Err(CliError::internal("not a bench")),
+    }
+}
+
+fn plan(args: &BenchArgs) -> Result<Plan, CliError> {
+    let read = |what: &str, value: &str, hint: String| {
+        CliError::usage(format!("failed to read {what} {value:?}\n  {hint}"))
+    };
+    let duration = |what: &str, text: &str| units::parse_duration(text).map_err(|hint| read(what, text, hint));
+    let url = if args.url.contains("://") { args.url.clone() } else { format!("http://{}", args.url) };
+    let spec = request(args, &url, duration("--timeout", &args.timeout)?)?;
+    let settings = settings(args);
+    let given = args.duration.as_deref().map(|text| duration("--duration", text)).transpose()?;
+    let load = match &args.rate {
+        Some(text) => {
+            let rate = match text.parse::<f64>() {
+                Ok(per_second) => per_second,
+                Err(_) => units::parse_rate(text).map_err(|hint| read("--rate", text, hint))?,
+            };
+            open_load(rate, args, given.unwrap_or(Ns::from_secs(10)))?
+        }
+        None => closed_load(args, given),
+    };
+    let remarks = settings.remarks();
+    let step = spec.into_step();
+    let name = step.default_name.clone();
+    let all: Arc<dyn Any + Send + Sync> = Arc::new(settings);
+    Ok(Plan {
+        name: "bench".into(),
+        target: Some(without_userinfo(&url)),
+        seed: args.seed,
+        scenarios: vec![Scenario {
+            id: ScenarioId(0),
+            name: "bench".into(),
+            weight: 1.0,
+            think: Think::None,
+            pacing: None,
+            setup: Vec::new(),
+            flow: Flow::Sequence(vec![StepId(0)]),
+            teardown: Vec::new(),
+        }],
+        steps: vec![Step {
+            id: StepId(0),
+            name,
+            scenario: ScenarioId(0),
+            role: StepRole::Main,
+            protocol: "http",
+            think: None,
+            spec: step,
+        }],
+        tests: vec![Test { name: "bench".into(), scenarios: vec![ScenarioId(0)], load, thresholds: Vec::new() }],
+        settings: BTreeMap::from([("http", all)]),
+        lateness: LatenessBudget { floor: Ns::from_millis(2), share: 0.1 },
+        hash: String::new(),
+        text: String::new(),
+        remarks,
+        warnings: Vec::new(),
+    })
+}
+
+fn request(args: &BenchArgs, url: &str, timeout: Ns) -> Result<RequestSpec, CliError> {
+    let body = match &args.body {
+        None => None,
+        Some(text) => Some(match text.strip_prefix('@') {
+            Some(path) => fs::read(path).map_err(|e| {
+                CliError::usage(format!("failed to read the body {path}: {e}\n  check the name after the @"))
+            })?,
+            None => text.clone().into_bytes(),
+        }),
+    };
+    let method = match (&args.method, &body) {
+        (Some(method), _) => method.to_uppercase(),
+        (None, Some(_)) => "POST".into(),
+        (None, None) => "GET".into(),
+    };
+    let mut spec = RequestSpec::new(&method, url)
+        .map_err(|why| CliError::usage(format!("failed to read the address {url:?}: {why}")))?
+        .redirects(0)
+        .timeout(timeout);
+    for header in &args.headers {
+        let (name, value) = header.split_once(':').ok_or_else(|| {
+            CliError::usage(format!("failed to read the header {header:?}\n  write NAME: VALUE"))
+        })?;
+        spec = spec.header(name.trim(), value.trim());
+    }
+    if let Some(body) = body {
+        spec = spec.body(body);
+    }
+    if let Some(status) = &args.status {
+        let status = StatusMatch::parse(status)
+            .map_err(|hint| CliError::usage(format!("failed to read --status {status:?}\n  {hint}")))?;
+        spec = spec.check_status(status);
+    }
+    Ok(spec)
+}
+
+fn settings(args: &BenchArgs) -> HttpSettings {
+    let mut settings = HttpSettings { keep_alive: !args.no_keepalive, ..HttpSettings::default() };
+    settings.tls.verify = !args.insecure;
+    settings.tls.ca = args.ca.clone();
+    settings.local_addresses = args.local_ips.clone();
+    settings.unix_socket = args.unix_socket.clone();
+    settings.redirects = 0;
+    settings
+}
+
+fn flat(value: f64, length: Ns) -> Curve {
+    Curve { pieces: vec![Piece { length, from: value, to: value }] }
+}
+
+fn open_load(rate: f64, args: &BenchArgs, length: Ns) -> Result<Load, CliError> {
+    if !(rate > 0.0 && rate <= 10e6) {
+        return Err(CliError::usage("failed to read --rate\n  give more than 0 and at most 10,000,000 a second"));
+    }
+    let pacing = Pacing::Open {
+        rate: flat(rate, length),
+        spacing: if args.poisson { Spacing::Poisson } else { Spacing::Even },
+        max_users: args.connections,
+        patience: None,
+    };
+    let name = format!("{}/s", units::show_number(rate));
+    Ok(load("constant-rate", LoadPhase { name, length, pacing, marks: Vec::new() }))
+}
+
+fn closed_load(args: &BenchArgs, given: Option<Ns>) -> Load {
+    let (length, iterations) = match args.requests {
+        Some(total) => (given.unwrap_or(COUNT_LIMIT), Some(Iterations::Shared(total))),
+        None => (given.unwrap_or(Ns::from_secs(10)), None),
+    };
+    let users = args.connections.min(args.requests.unwrap_or(u64::MAX));
+    let pacing = Pacing::Closed { users: flat(users as f64, length), iterations };
+    let name = format!("{users} connection{}", if users == 1 { "" } else { "s" });
+    load("constant-vus", LoadPhase { name, length, pacing, marks: Vec::new() })
+}
+
+fn load(profile: &'static str, phase: LoadPhase) -> Load {
+    Load { profile, start_delay: Ns::ZERO, phases: vec![phase], graceful_stop: LAST_REQUESTS }
+}
+
+/// An address without `user:password@`, which must not reach a record.
+fn without_userinfo(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_userinfo;
+
+    #[test]
+    fn credentials_are_cut_out_of_addresses() {
+        let check = |url: &str, expected: &str| assert_eq!(without_userinfo(url), expected);
+        check("http://u:p@host/a@b", "http://host/a@b");
+        check("http://host/a@b", "http://host/a@b");
+        check("https://u:p@w@host?x=@", "https://host?x=@");
+    }
+}

@@ -1,0 +1,11 @@
+//! One file for each command.
+
+pub mod bench;
+pub mod demo;
+pub mod doctor;
+pub mod ground;
+pub mod plan;
+pub mod report;
+pub mod run;
+pub mod runs;
+mod tell;

@@ -1,0 +1,19 @@
+//! `crucible run`: the tests of a plan, recorded and judged.
+
+use super::tell;
+use crate::args::RunArgs;
+use crate::conduct::{Conduct, conduct};
+use crate::exit::CliError;
+use crate::live::Live;
+use crate::{plans, stores};
+
+/// Runs the plan; the exit code is the verdict's.
+pub fn run(args: &RunArgs) -> Result<u8, CliError> {
+    let plan = plans::load(&args.plan, &args.overrides)?;
+    let tests = plans::choose(&plan, &args.tests)?;
+    let store = if args.no_record { None } else { Some(stores::open(args.store.store.as_deref())?) };
+    let how = Conduct { store, shards: args.tell.shards, live: Live::new(args.tell.quiet) };
+    let conducted = conduct(plan, tests, how)?;
+    tell::result(&conducted, &args.tell, false)?;
+    Ok(conducted.code(args.tell.allow.is_some()))
+}

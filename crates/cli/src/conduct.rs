@@ -1,0 +1,144 @@
+//! One run from start to verdict: engine, record, view and live display tied together.
+
+use crate::exit::{self, CliError};
+use crate::live::Live;
+use crate::{catalogue, machine, out, stop};
+use crucible_analysis::{Assessment, RunView, Verdict, assess, broken_abort};
+use crucible_core::Ns;
+use crucible_engine::{Control, Job, Options, describe, measure_wakeups, system};
+use crucible_plan::Plan;
+use crucible_record::{Note, NoteKind, RunEvent, RunStarted, RunWriter, StopReason, Store, new_run_id};
+use std::sync::Arc;
+
+/// How a run is conducted.
+pub struct Conduct {
+    /// Where it is recorded.
+    pub store: Option<Store>,
+    /// Number of shards, instead of the suitable one.
+    pub shards: Option<u32>,
+    /// What is shown while it goes on.
+    pub live: Live,
+}
+
+/// What came out.
+pub struct Conducted {
+    /// The run's identifier.
+    pub run: String,
+    /// Everything that was counted.
+    pub view: RunView,
+    /// The verdict.
+    pub assessment: Assessment,
+}
+
+impl Conducted {
+    /// The exit code: the user's stop goes before a verdict that would otherwise be a pass or undecided.
+    pub fn code(&self, allow_inconclusive: bool) -> u8 {
+        let interrupted =
+            self.view.finished.as_ref().is_some_and(|finished| finished.reason == StopReason::Interrupted);
+        match self.assessment.verdict {
+            Verdict::Pass | Verdict::Inconclusive if interrupted => exit::INTERRUPTED,
+            verdict => exit::of(verdict, allow_inconclusive),
+        }
+    }
+}
+
+/// Runs `tests` of `plan` to the verdict.
+pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted, CliError> {
+    let files = system::raise_file_limit();
+    let protocol = catalogue::protocol(&plan)
+        .map_err(|why| CliError::usage(format!("failed to prepare the requests: {why}")))?;
+    let mut options = Options::suited_to(&plan, &tests);
+    if let Some(shards) = how.shards {
+        options.shards = shards.max(1);
+    }
+    let started = started(&plan, &tests, &options, files)?;
+    let Conduct { store, mut live, .. } = how;
+    live.begin(&started, files);
+    let run = started.run.clone();
+    let mut recorder = Recorder::begin(store.as_ref(), &started)?;
+    let mut view = RunView::new(started);
+    let control = Control::new();
+    let watch = stop::Watch::start(&control);
+    let job =
+        Job { plan: Arc::new(plan), tests, protocol: Arc::new(protocol), options, control: control.clone() };
+    let outcome = crucible_engine::run(job, &mut |event| {
+        if let Some(note) = recorder.take(&event) {
+            view.apply(&RunEvent::Note(note));
+        }
+        view.apply(&event);
+        if let Some(threshold) = broken_abort(&view) {
+            control.drain(StopReason::Threshold(threshold));
+        }
+        live.follow(&view, &event);
+    });
+    live.end();
+    drop(watch);
+    recorder.finish();
+    if let Err(error) = outcome {
+        return Err(CliError::internal(error.to_string()));
+    }
+    let assessment = assess(&view);
+    if let Some(store) = &store {
+        // The list of runs shows it; the record itself does not depend on it.
+        let _ = store.set_verdict(&run, assessment.verdict.name());
+    }
+    Ok(Conducted { run, view, assessment })
+}
+
+fn started(plan: &Plan, tests: &[usize], options: &Options, files: u64) -> Result<RunStarted, CliError> {
+    let (unix_ms, random) = machine::wall_clock();
+    let late = measure_wakeups(60, Ns::from_micros(700)).map_err(|e| CliError::internal(e.to_string()))?;
+    let shown = |share| late.quantile(share).unwrap_or_default();
+    let mut started = describe(plan, tests);
+    started.run = new_run_id(unix_ms, random);
+    started.tool = env!("CARGO_PKG_VERSION").into();
+    started.started_unix_ms = unix_ms;
+    started.shards = options.shards;
+    started.pacing = format!(
+        "timerfd, 1 ns timer slack; wake-up error before the run p50 {}, p99 {}",
+        shown(0.5),
+        shown(0.99)
+    );
+    started.environment = machine::facts(files);
+    started.environment.push(("shards".into(), options.shards.to_string()));
+    started.environment.push(("pinned".into(), options.pin.to_string()));
+    Ok(started)
+}
+
+/// Writes the record, and goes on when that fails: the load must not suffer, but the verdict will.
+struct Recorder {
+    writer: Option<RunWriter>,
+    told: bool,
+}
+
+impl Recorder {
+    fn begin(store: Option<&Store>, started: &RunStarted) -> Result<Recorder, CliError> {
+        let writer = store
+            .map(|store| store.begin(started))
+            .transpose()
+            .map_err(|e| CliError::usage(format!("failed to begin the record: {e}")))?;
+        Ok(Recorder { writer, told: false })
+    }
+
+    /// Writes an event; a note about the first failure.
+    fn take(&mut self, event: &RunEvent) -> Option<Note> {
+        let error = self.writer.as_mut()?.append(event).err()?;
+        if std::mem::replace(&mut self.told, true) {
+            return None;
+        }
+        out::note(&format!("warning: failed to write the record: {error}; the load goes on, the run is invalid"));
+        let at = match event {
+            RunEvent::Window(window) => window.to,
+            RunEvent::Finished(finished) => finished.at,
+            RunEvent::Phase(phase) => phase.at,
+            _ => Ns::ZERO,
+        };
+        Some(Note { at, kind: NoteKind::Invalid, text: format!("the record could not be written: {error}") })
+    }
+
+    fn finish(self) {
+        if let Some(Err(error)) = self.writer.map(RunWriter::finish) {
+            out::note(&format!("warning: failed to close the record: {error}"));
+        }
+    }
+}

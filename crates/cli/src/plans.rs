@@ -1,0 +1,137 @@
+//! Plan files: finding, reading, telling what is wrong with them.
+
+use crate::catalogue::GRAMMARS;
+use crate::exit::CliError;
+use crate::out;
+use crucible_core::{Diagnostic, Severity};
+use crucible_plan::{Plan, ReadOptions};
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What replaces parts of a plan.
+#[derive(Debug, Default, clap::Args)]
+pub struct PlanOverrides {
+    /// Use this address instead of the plan's target
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// Use this seed instead of the plan's
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Set a variable for ${env.NAME}; goes before the environment and .env
+    #[arg(short = 'e', long = "env", value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+}
+
+/// A plan named on the command line: a file, or a folder with a `plan.yaml`.
+pub fn locate(name: &Path) -> PathBuf {
+    if name.is_dir() { name.join("plan.yaml") } else { name.to_owned() }
+}
+
+/// Reads a plan file; warnings are told, mistakes end it.
+pub fn load(name: &Path, overrides: &PlanOverrides) -> Result<Plan, CliError> {
+    let path = locate(name);
+    let bytes = fs::read(&path).map_err(|e| {
+        let hint = match e.kind() {
+            std::io::ErrorKind::NotFound => "check the name; a folder must hold a plan.yaml",
+            _ => "check its permissions",
+        };
+        CliError::usage(format!("failed to read the plan {}: {e}\n  {hint}", path.display()))
+    })?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let name = path.display();
+        CliError::usage(format!("failed to read the plan {name}: line {line} is not UTF-8 text\n  save it as UTF-8"))
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+    read(&text, &path.display().to_string(), folder, overrides)
+}
+
+/// Reads a plan's text; `shown` is its name in messages.
+pub fn read(text: &str, shown: &str, folder: PathBuf, overrides: &PlanOverrides) -> Result<Plan, CliError> {
+    let given = given_variables(&overrides.env)?;
+    let dotenv = dotenv(&folder)?;
+    let env = |name: &str| {
+        given.get(name).cloned().or_else(|| out::plain_environment(name)).or_else(|| dotenv.get(name).cloned())
+    };
+    let options = ReadOptions {
+        grammars: GRAMMARS,
+        env: &env,
+        folder,
+        target: overrides.target.clone(),
+        seed: overrides.seed,
+    };
+    match crucible_plan::read(text, &options) {
+        Ok(plan) => {
+            plan.warnings.iter().for_each(|warning| out::note(&show(shown, text, warning)));
+            Ok(plan)
+        }
+        Err(mistakes) => Err(CliError::usage(show_all(shown, text, &mistakes))),
+    }
+}
+
+fn given_variables(pairs: &[String]) -> Result<HashMap<String, String>, CliError> {
+    pairs
+        .iter()
+        .map(|pair| match pair.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => Err(CliError::usage(format!("failed to read --env {pair}\n  write NAME=VALUE"))),
+        })
+        .collect()
+}
+
+/// Variables of a `.env` file in the plan's folder or the present one.
+fn dotenv(folder: &Path) -> Result<HashMap<String, String>, CliError> {
+    let candidates = [folder.join(".env"), PathBuf::from(".env")];
+    let Some(path) = candidates.iter().find(|path| path.is_file()) else { return Ok(HashMap::new()) };
+    let failed = |e: dotenvy::Error| CliError::usage(format!("failed to read {}: {e}", path.display()));
+    dotenvy::from_path_iter(path).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
+}
+
+fn show_all(shown: &str, text: &str, mistakes: &[Diagnostic]) -> String {
+    let mut told: Vec<String> = mistakes.iter().map(|mistake| show(shown, text, mistake)).collect();
+    let errors = mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).count();
+    told.push(match errors {
+        1 => "1 mistake in the plan".into(),
+        n => format!("{n} mistakes in the plan"),
+    });
+    told.join("\n")
+}
+
+/// One mistake with the line that it stands in.
+fn show(shown: &str, text: &str, mistake: &Diagnostic) -> String {
+    let word = match mistake.severity {
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    };
+    let mut told = format!("{word}: {}\n  --> {shown}:{}  {}", mistake.message, mistake.at, mistake.path);
+    let line = (mistake.at.line as usize).checked_sub(1).and_then(|index| text.lines().nth(index));
+    if let Some(line) = line.filter(|line| !line.trim().is_empty()) {
+        let line: String = line.chars().take(96).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let indent = (mistake.at.column as usize).saturating_sub(1).min(96);
+        told.push_str(&format!("\n   | {line}\n   | {:indent$}^", ""));
+    }
+    if !mistake.hint.is_empty() {
+        told.push_str(&format!("\n   = {}", mistake.hint));
+    }
+    told.push('\n');
+    told
+}
+
+/// The tests named on the command line, or all.
+pub fn choose(plan: &Plan, names: &[String]) -> Result<Vec<usize>, CliError> {
+    if names.is_empty() {
+        return Ok((0..plan.tests.len()).collect());
+    }
+    let known: Vec<&str> = plan.tests.iter().map(|test| test.name.as_str()).collect();
+    names
+        .iter()
+        .map(|name| {
+            known.iter().position(|test| test == name).ok_or_else(|| {
+                let hint = crucible_core::fields::suggest(name, &known);
+                CliError::usage(format!("the plan has no test `{name}`\n  {hint}"))
+            })
+        })
+        .collect()
+}
