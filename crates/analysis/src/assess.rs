@@ -1,26 +1,62 @@
-//! From a view to a verdict.
+//! From a view to a verdict: all criteria, the worst judgement wins.
 
-use crate::verdict::{Assessment, TestAssessment, Verdict};
+use crate::criteria::{CRITERIA, Scope, thresholds};
+use crate::verdict::{Assessment, Judgement, TestAssessment, Verdict};
 use crate::view::RunView;
+use crucible_core::Ns;
 
-/// Judges a run by all criteria. The verdict is the worst of all judgements.
+/// Judges a run by all criteria. The verdict is the worst of all judgements; a run without tests is inconclusive.
+/// A pure function of the view, and so of the record.
 pub fn assess(view: &RunView) -> Assessment {
-    let tests = view
+    let tests: Vec<TestAssessment> = view
         .started
         .tests
         .iter()
-        .map(|t| TestAssessment {
-            name: t.name.clone(),
-            verdict: Verdict::Inconclusive,
-            judgements: Vec::new(),
+        .enumerate()
+        .map(|(index, meta)| {
+            let judgements: Vec<Judgement> = CRITERIA
+                .iter()
+                .flat_map(|criterion| match criterion.scope {
+                    Scope::Test(judge) => judge(view, index),
+                    Scope::Run(_) => Vec::new(),
+                })
+                .collect();
+            let verdict = Verdict::worst(judgements.iter().map(|j| j.verdict));
+            TestAssessment { name: meta.name.clone(), verdict, judgements }
         })
         .collect();
-    Assessment { verdict: Verdict::Inconclusive, tests, run: Vec::new() }
+    let run: Vec<Judgement> = CRITERIA
+        .iter()
+        .flat_map(|criterion| match criterion.scope {
+            Scope::Run(judge) => judge(view),
+            Scope::Test(_) => Vec::new(),
+        })
+        .collect();
+    let of_tests = Verdict::worst(tests.iter().map(|test| test.verdict));
+    let verdict = Verdict::worst(run.iter().map(|j| j.verdict)).max(of_tests);
+    Assessment { verdict, tests, run }
 }
 
 /// The canonical text of a threshold with `abort` that is broken now; `None` if none is. For the conductor of a live
 /// run, to be asked after each window.
+///
+/// A threshold with `over` is broken when its last stretch is. Others are broken when the whole test so far fails them
+/// beyond reasonable doubt: because the question is asked after every window, with a one-sided error of 0.1 % instead
+/// of 5 %.
 pub fn broken_abort(view: &RunView) -> Option<String> {
-    let _ = view;
-    None
+    let test = usize::from(view.started.phases.get(view.current_phase?)?.test);
+    let began = view.tests.get(test)?.from?;
+    let elapsed = view.now().since(began);
+    let broken = view.trackers[test].iter().filter(|tracker| tracker.threshold.abort).find(|tracker| {
+        match &tracker.stretches {
+            Some(stretches) => stretches.broken_now,
+            None => {
+                elapsed >= tracker.threshold.after
+                    && elapsed > Ns::ZERO
+                    && thresholds::judge_one(tracker, &view.tests[test], thresholds::ABORT_TAIL).verdict
+                        == Verdict::Fail
+            }
+        }
+    });
+    broken.map(|tracker| tracker.text.clone())
 }

@@ -2,6 +2,7 @@
 
 pub mod assess;
 pub mod bands;
+pub mod criteria;
 pub mod stats;
 mod stretch;
 pub mod timeline;
@@ -10,6 +11,7 @@ pub mod verdict;
 pub mod view;
 
 pub use assess::{assess, broken_abort};
+pub use criteria::{CRITERIA, Criterion};
 pub use timeline::{Point, Timeline};
 pub use verdict::{Assessment, Judgement, TestAssessment, Unit, Verdict};
 pub use view::{Balance, Completeness, Conservation, RunView, Totals, ViewError, judged_response};

@@ -1,0 +1,59 @@
+//! The generator itself was not late against what it measured.
+//!
+//! Two figures: how late operations were started after they could have been (`generator lag`), and how long ready work
+//! waited inside the generator's loop (`heartbeat`). Their p99 may be at most the larger of a floor and a share of the
+//! median response time, both from the plan. CPU alone condemns nothing: closed load without think time uses
+//! whatever it gets, and is right as long as it is not late.
+
+use crate::verdict::{Judgement, Unit, Verdict};
+use crate::view::{RunView, judged_response};
+use crucible_core::{Histogram, Ns};
+
+const NAME: &str = "lateness";
+
+/// Share of the time in which the generator wanted a CPU and had none from which on half of the lateness budget
+/// condemns the run.
+const CPU_WAIT: f64 = 0.05;
+
+pub(crate) fn judge(view: &RunView, test: usize) -> Vec<Judgement> {
+    let totals = &view.tests[test];
+    if totals.all.ended() == 0 {
+        return Vec::new();
+    }
+    let median = judged_response(&totals.all).quantile(0.5).unwrap_or(Ns::ZERO);
+    let share =
+        if view.started.lateness_share.is_finite() { view.started.lateness_share.max(0.0) } else { 0.0 };
+    let budget = view.started.lateness_floor.max(Ns((median.0 as f64 * share).round() as u64));
+    let lag = &totals.lag;
+    let wait = lag.cpu_wait.0 as f64 / lag.wall.0.max(1) as f64;
+    let judge = |measure: &str, histogram: &Histogram| one(measure, histogram, budget, median, wait);
+    vec![judge("generator lag p99", &lag.generator), judge("heartbeat p99", &lag.heartbeat)]
+}
+
+fn one(measure: &str, histogram: &Histogram, budget: Ns, median: Ns, wait: f64) -> Judgement {
+    let Some(late) = histogram.quantile(0.99) else {
+        let why = "the generator's own lateness was not recorded";
+        return Judgement::new(NAME, "generator", measure, Verdict::Inconclusive, why)
+            .remedy("run it again with a generator that records it");
+    };
+    let starved = wait > CPU_WAIT && late.0 > budget.0 / 2;
+    let allowed = format!("{budget} are allowed at a median response of {median}");
+    let waited = crucible_core::units::show_share(wait);
+    let judgement = if late > budget || starved {
+        let why = format!(
+            "the generator was late by {late} at p99, {allowed}; it waited {waited} of its time for a CPU: its \
+             figures say more about itself than about the target"
+        );
+        let remedy = if wait > CPU_WAIT {
+            "free a core for the generator (other processes took it), or move it to another machine"
+        } else {
+            "ask for less load, give the generator more cores, or use more machines; `crucible doctor` shows what \
+             this one can do"
+        };
+        Judgement::new(NAME, "generator", measure, Verdict::Invalid, why).remedy(remedy)
+    } else {
+        let why = format!("the generator was late by {late} at p99, {allowed}");
+        Judgement::new(NAME, "generator", measure, Verdict::Pass, why)
+    };
+    judgement.figure(Unit::Duration, late.0 as f64, Some(budget.0 as f64)).evidence(histogram.count())
+}

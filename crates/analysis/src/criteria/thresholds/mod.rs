@@ -1,0 +1,185 @@
+//! What the plan demands, decided only on enough evidence.
+//!
+//! Each kind of measure has its file: percentiles by exceedance, shares (errors, checks, dropped), means (average,
+//! throughput), facts (minimum, maximum, deviation), stretches (`over`). All of them follow one rule: pass only if the
+//! bound on the bad side meets the last limit, fail only if the bound on the good side does not, else inconclusive
+//! with what would settle it. Bounds are one-sided at 95 %.
+
+mod fact;
+mod mean;
+mod percentile;
+mod share;
+mod stretches;
+
+use super::evidence::attempted;
+use crate::bands;
+use crate::tracker::{Tracker, latency_of};
+use crate::verdict::{Judgement, Unit, Verdict};
+use crate::view::{RunView, Totals};
+use crucible_core::threshold::{LimitUnit, Measure};
+use crucible_core::{Frame, Histogram, Outcome};
+
+/// One-sided error of the bounds that verdicts rest on.
+const TAIL: f64 = 0.05;
+/// One-sided error for the question that is asked after every window.
+pub(crate) const ABORT_TAIL: f64 = 0.001;
+
+const NAME: &str = "thresholds";
+
+pub(crate) fn judge(view: &RunView, test: usize) -> Vec<Judgement> {
+    let mut out: Vec<Judgement> =
+        view.trackers[test].iter().map(|tracker| judge_one(tracker, &view.tests[test], TAIL)).collect();
+    for (text, why) in &view.unreadable[test] {
+        let why = format!("the threshold `{text}` cannot be read: {why}");
+        let mut judgement = Judgement::new(NAME, "thresholds", "text", Verdict::Inconclusive, why)
+            .remedy("read the record with the version that wrote it, or with a newer one");
+        judgement.threshold = Some(text.clone());
+        out.push(judgement);
+    }
+    out
+}
+
+/// Judges one threshold on one subject with bounds of one-sided error `tail`.
+pub(crate) fn judge_one(tracker: &Tracker, totals: &Totals, tail: f64) -> Judgement {
+    let case = Case::new(tracker, totals, tail);
+    let mut judgement = match (&tracker.stretches, &tracker.threshold.measure) {
+        (Some(found), _) => stretches::judge(&case, found),
+        (None, Measure::Percentile(p) | Measure::ServicePercentile(p)) => percentile::judge(&case, *p),
+        (None, Measure::Errors | Measure::ErrorsOf(_) | Measure::Checks | Measure::Dropped) => {
+            share::judge(&case)
+        }
+        (None, Measure::Average | Measure::Throughput) => mean::judge(&case),
+        (None, Measure::Min | Measure::Max | Measure::Stddev) => fact::judge(&case),
+    };
+    case.settle_band(&mut judgement);
+    judgement
+}
+
+/// One threshold, its subject's totals, and what all kinds of measures need.
+struct Case<'a> {
+    tracker: &'a Tracker,
+    totals: &'a Totals,
+    tail: f64,
+    unit: Unit,
+    /// The last acceptable limit.
+    limit: f64,
+}
+
+impl<'a> Case<'a> {
+    fn new(tracker: &'a Tracker, totals: &'a Totals, tail: f64) -> Case<'a> {
+        let unit = match tracker.threshold.measure.unit() {
+            LimitUnit::Duration => Unit::Duration,
+            LimitUnit::Share => Unit::Share,
+            LimitUnit::Rate => Unit::PerSecond,
+        };
+        let limit = tracker.threshold.bands.last().map_or(f64::NAN, |band| band.limit);
+        Case { tracker, totals, tail, unit, limit }
+    }
+
+    fn frames(&self) -> impl Iterator<Item = &'a Frame> + '_ {
+        let frames = &self.totals.steps;
+        self.tracker.steps.iter().filter_map(|index| frames.get(*index))
+    }
+
+    fn attempted(&self) -> u64 {
+        self.frames().map(attempted).fold(0, u64::saturating_add)
+    }
+
+    fn ok(&self) -> u64 {
+        self.frames().map(|frame| frame.of(Outcome::Ok)).fold(0, u64::saturating_add)
+    }
+
+    /// The distribution that is judged, and how much of it are lower bounds.
+    fn latency(&self) -> (Histogram, u64) {
+        let (mut all, mut cut) = (Histogram::default(), 0);
+        for frame in self.frames() {
+            let (answered, censored) = latency_of(&self.tracker.threshold.measure, frame);
+            all.merge(answered);
+            all.merge(censored);
+            cut += censored.count();
+        }
+        (all, cut)
+    }
+
+    /// Seconds that the test's windows cover.
+    fn seconds(&self) -> f64 {
+        self.totals.covered.as_secs_f64()
+    }
+
+    fn measure(&self) -> String {
+        let name = self.tracker.threshold.measure.name();
+        match self.tracker.threshold.over {
+            Some(over) => format!("{name} over {over}"),
+            None => name.to_string(),
+        }
+    }
+
+    fn say(&self, verdict: Verdict, why: impl Into<String>) -> Judgement {
+        let mut judgement = Judgement::new(NAME, self.tracker.subject.clone(), self.measure(), verdict, why);
+        judgement.unit = self.unit;
+        judgement.limit = Some(self.limit);
+        judgement.threshold = Some(self.tracker.text.clone());
+        judgement.implied = self.tracker.threshold.implied;
+        judgement
+    }
+
+    /// A judgement with its value and the band that the value lies in.
+    fn with(&self, verdict: Verdict, why: impl Into<String>, value: f64, samples: u64) -> Judgement {
+        let mut judgement = self.say(verdict, why);
+        judgement.value = Some(value);
+        judgement.evidence = samples;
+        let threshold = &self.tracker.threshold;
+        judgement.band = bands::owner(value, &threshold.bands, threshold.measure.better())
+            .map(|index| threshold.bands[index].name.clone());
+        judgement
+    }
+
+    /// The answer where there is nothing to judge: a subject that was tried and never worked fails, one that was never
+    /// tried shows nothing. `None` if there were successes.
+    fn nothing(&self) -> Option<Judgement> {
+        let (ok, attempted) = (self.ok(), self.attempted());
+        if ok > 0 {
+            return None;
+        }
+        Some(if attempted > 0 {
+            self.say(
+                Verdict::Fail,
+                format!("none of {attempted} operations succeeded, so there is no figure to judge"),
+            )
+            .evidence(0)
+            .remedy("make the operation succeed first; see the judgement on its evidence")
+        } else {
+            self.say(Verdict::Inconclusive, "no evidence: it was never sent")
+                .remedy("run it long enough to send it, or mend what stands before it")
+        })
+    }
+
+    /// Value and verdict come from one set of counts but not by one computation (a percentile has the histogram's
+    /// precision): where they differ by a hair, the verdict decides on which side of the last limit the value is told.
+    fn settle_band(&self, judgement: &mut Judgement) {
+        match judgement.verdict {
+            Verdict::Pass if judgement.band.is_none() => {
+                judgement.band = self.tracker.threshold.bands.last().map(|band| band.name.clone());
+            }
+            Verdict::Fail => judgement.band = None,
+            _ => {}
+        }
+    }
+
+    fn limit_shown(&self) -> String {
+        self.unit.show(self.limit)
+    }
+
+    /// "about 40s more at this rate", or that no length of time will do.
+    fn more_time(&self, factor: Option<f64>) -> String {
+        let more = factor.map(|factor| (factor - 1.0).max(0.0) * self.seconds());
+        match more {
+            Some(seconds) if seconds <= 7.0 * 86_400.0 => {
+                let seconds = seconds.ceil().max(1.0);
+                format!("run about {} longer at this rate", crucible_core::Ns::from_secs_f64(seconds))
+            }
+            _ => "the figure lies too close to the limit for a longer run to settle it: move the limit or the figure"
+                .to_owned(),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What one threshold needs to know of the run, window by window, in constant memory.
+//!
+//! Percentiles are judged by exceedance: how many operations were above the limit. That needs two counts a window,
+//! not a histogram, adds up exactly over stretches, and its variance between windows tells how dependent the
+//! operations are.
+
+use crate::stats::RatioSums;
+use crate::stretch::Stretches;
+use crucible_core::threshold::{Measure, Subject, Threshold};
+use crucible_core::{ErrorClass, Frame, Histogram, IterationFrame, Ns, Outcome};
+use crucible_record::{RunStarted, Window};
+
+/// One threshold on one subject of one test.
+#[derive(Clone, Debug)]
+pub(crate) struct Tracker {
+    pub(crate) threshold: Threshold,
+    /// Its canonical text.
+    pub(crate) text: String,
+    /// The subject as people read it.
+    pub(crate) subject: String,
+    /// Indices of the steps that belong to the subject, rising.
+    pub(crate) steps: Vec<usize>,
+    /// Indices of whole scenarios that belong to it; empty for single steps.
+    pub(crate) scenarios: Vec<usize>,
+    /// Exceedances, one for each band; one in all for shares, whose count does not depend on the limit.
+    pub(crate) bands: Vec<BandSums>,
+    /// Means: (operations, sum of response times in ns), or throughput: (seconds, `Ok` operations).
+    pub(crate) means: RatioSums,
+    pub(crate) stretches: Option<Stretches>,
+}
+
+/// Exceedances of one limit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BandSums {
+    /// Operations known to be beyond the limit.
+    pub(crate) known: f64,
+    /// Those, and those that were cut off before it could be known.
+    pub(crate) possible: RatioSums,
+    /// Operations beyond half of the limit: their clumping speaks for the limit where nothing is beyond it.
+    pub(crate) near: RatioSums,
+}
+
+/// What one window (or stretch) says about a subject.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Observation {
+    pub(crate) from: Ns,
+    pub(crate) to: Ns,
+    /// Operations, or checks, or arrivals: what shares are shares of.
+    pub(crate) n: f64,
+    /// By band: known, possible, beyond half.
+    pub(crate) beyond: Vec<[f64; 3]>,
+    /// Denominator and numerator of a mean.
+    pub(crate) mean: (f64, f64),
+    pub(crate) min: Option<Ns>,
+    pub(crate) max: Option<Ns>,
+    /// Sum and sum of squares of response times, ns.
+    pub(crate) sums: (f64, f64),
+}
+
+/// The histograms that a latency measure looks at: those of `Ok` operations, and the censored ones.
+pub(crate) fn latency_of<'f>(measure: &Measure, frame: &'f Frame) -> (&'f Histogram, &'f Histogram) {
+    match measure {
+        Measure::ServicePercentile(_) => (&frame.service, &frame.censored),
+        _ => (&frame.response, &frame.censored),
+    }
+}
+
+/// Limit of a share on its bad side: checks are judged by those that did not hold.
+pub(crate) fn bad_limit(measure: &Measure, limit: f64) -> f64 {
+    if matches!(measure, Measure::Checks) { 1.0 - limit } else { limit }
+}
+
+/// Bad ones and all, for shares; `None` for other measures.
+pub(crate) fn share_of(
+    measure: &Measure,
+    frames: &[&Frame],
+    iterations: &[&IterationFrame],
+) -> Option<(u64, u64)> {
+    let sum = |count: &dyn Fn(&Frame) -> u64| frames.iter().fold(0u64, |all, f| all.saturating_add(count(f)));
+    let judged = || sum(&|f| f.ended().saturating_sub(f.of(Outcome::Aborted)));
+    match measure {
+        Measure::Errors => Some((sum(&Frame::errors), judged())),
+        Measure::ErrorsOf(class) => Some((sum(&|f| errors_of(f, *class)), judged())),
+        Measure::Checks => {
+            let held = sum(&|f| f.checks.iter().map(|c| c.0).sum());
+            let failed = sum(&|f| f.checks.iter().map(|c| c.1).sum());
+            Some((failed, held.saturating_add(failed)))
+        }
+        Measure::Dropped if !iterations.is_empty() => {
+            Some((iterations.iter().map(|i| i.dropped).sum(), iterations.iter().map(|i| i.planned).sum()))
+        }
+        Measure::Dropped => Some((sum(&|f| f.of(Outcome::Dropped)), sum(&|f| f.planned))),
+        _ => None,
+    }
+}
+
+fn errors_of(frame: &Frame, class: ErrorClass) -> u64 {
+    frame.classes[class as usize]
+}
+
+impl Tracker {
+    /// One tracker for each subject that the threshold means in test `test`.
+    pub(crate) fn expand(
+        threshold: &Threshold,
+        text: &str,
+        started: &RunStarted,
+        test: usize,
+    ) -> Vec<Tracker> {
+        let taking_part =
+            |scenario: usize| started.tests[test].scenarios.iter().any(|id| usize::from(*id) == scenario);
+        let all_steps: Vec<usize> = (0..started.steps.len())
+            .filter(|i| taking_part(usize::from(started.steps[*i].scenario)))
+            .collect();
+        let all_scenarios: Vec<usize> = (0..started.scenarios.len()).filter(|i| taking_part(*i)).collect();
+        let one = |subject: String, steps: Vec<usize>, scenarios: Vec<usize>| Tracker {
+            threshold: threshold.clone(),
+            text: text.to_owned(),
+            subject,
+            steps,
+            scenarios,
+            bands: vec![
+                BandSums::default();
+                if matches!(threshold.measure, Measure::Percentile(_) | Measure::ServicePercentile(_)) {
+                    threshold.bands.len()
+                } else {
+                    1
+                }
+            ],
+            means: RatioSums::default(),
+            stretches: threshold.over.map(Stretches::new),
+        };
+        match &threshold.subject {
+            Subject::All => vec![one("all steps".into(), all_steps, all_scenarios)],
+            Subject::Each => all_steps
+                .iter()
+                .map(|index| one(started.steps[*index].name.clone(), vec![*index], Vec::new()))
+                .collect(),
+            Subject::Step(name) => {
+                let steps = all_steps.into_iter().filter(|i| started.steps[*i].name == *name).collect();
+                vec![one(name.clone(), steps, Vec::new())]
+            }
+            Subject::Scenario(name) => {
+                let scenarios: Vec<usize> =
+                    all_scenarios.into_iter().filter(|i| started.scenarios[*i].name == *name).collect();
+                let steps = all_steps
+                    .into_iter()
+                    .filter(|i| scenarios.contains(&usize::from(started.steps[*i].scenario)))
+                    .collect();
+                vec![one(format!("scenario {name}"), steps, scenarios)]
+            }
+        }
+    }
+
+    /// Takes in one window of its test that began at `test_began`.
+    pub(crate) fn apply(&mut self, window: &Window, test_began: Ns) {
+        let observation = self.observe(window);
+        for (sums, [known, possible, near]) in self.bands.iter_mut().zip(&observation.beyond) {
+            sums.known += known;
+            sums.possible.push(observation.n, *possible);
+            sums.near.push(observation.n, *near);
+        }
+        self.means.push(observation.mean.0, observation.mean.1);
+        let due = window.from >= test_began + self.threshold.after;
+        if let Some(stretches) = self.stretches.as_mut().filter(|_| due) {
+            stretches.push(observation, &self.threshold);
+        }
+    }
+
+    fn observe(&self, window: &Window) -> Observation {
+        let frames: Vec<&Frame> = window
+            .steps
+            .iter()
+            .filter(|(id, _)| self.steps.binary_search(&usize::from(id.0)).is_ok())
+            .map(|(_, frame)| frame)
+            .collect();
+        let iterations: Vec<&IterationFrame> = window
+            .iterations
+            .iter()
+            .filter(|(id, _)| self.scenarios.contains(&usize::from(id.0)))
+            .map(|(_, frame)| frame)
+            .collect();
+        let mut seen = Observation { from: window.from, to: window.to, ..Observation::default() };
+        let measure = &self.threshold.measure;
+        if let Some((bad, all)) = share_of(measure, &frames, &iterations) {
+            seen.n = all as f64;
+            seen.beyond = vec![[bad as f64, bad as f64, bad as f64]];
+            return seen;
+        }
+        if matches!(measure, Measure::Throughput) {
+            let ok: u64 = frames.iter().map(|f| f.of(Outcome::Ok)).sum();
+            seen.mean = (window.to.since(window.from).as_secs_f64(), ok as f64);
+            return seen;
+        }
+        if matches!(measure, Measure::Percentile(_) | Measure::ServicePercentile(_)) {
+            seen.beyond = vec![[0.0; 3]; self.bands.len()];
+        }
+        for frame in frames {
+            let (answered, cut) = latency_of(measure, frame);
+            seen.n += (answered.count() + cut.count()) as f64;
+            for (counts, band) in seen.beyond.iter_mut().zip(&self.threshold.bands) {
+                let add = exceedances(answered, cut, band.limit);
+                counts.iter_mut().zip(add).for_each(|(count, more)| *count += more);
+            }
+            for histogram in [answered, cut] {
+                seen.min = seen.min.into_iter().chain(histogram.min()).min();
+                seen.max = seen.max.into_iter().chain(histogram.max()).max();
+                let (sum, squares) = sums(histogram);
+                seen.sums = (seen.sums.0 + sum, seen.sums.1 + squares);
+            }
+        }
+        seen.mean = (seen.n, seen.sums.0);
+        seen
+    }
+}
+
+/// Operations known to be above `limit`, possibly above it, and above half of it.
+fn exceedances(answered: &Histogram, cut: &Histogram, limit: f64) -> [f64; 3] {
+    let whole = Ns(limit.max(0.0).round() as u64);
+    let known = answered.count_above(whole) + cut.count_above(whole);
+    let possible = answered.count_above(whole) + cut.count();
+    let half = answered.count_above(Ns(whole.0 / 2)) + cut.count();
+    [known as f64, possible as f64, half as f64]
+}
+
+/// Sum and sum of squares of a histogram's values, ns.
+fn sums(histogram: &Histogram) -> (f64, f64) {
+    let (n, sum) = (histogram.count() as f64, histogram.sum() as f64);
+    if n == 0.0 {
+        return (0.0, 0.0);
+    }
+    let mean = sum / n;
+    let deviation = histogram.stddev().map_or(0.0, |d| d.0 as f64);
+    (sum, deviation * deviation * (n - 1.0) + n * mean * mean)
+}
