@@ -40,7 +40,7 @@ impl Precision {
 }
 
 /// Counts of values in nanoseconds. See the module text.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Histogram {
     precision: Precision,
     /// Empty until the first record.
@@ -54,6 +54,13 @@ pub struct Histogram {
     min: u64,
     max: u64,
     clipped: u64,
+}
+
+/// Empty and fine. Not derived: the minimum of nothing is not 0.
+impl Default for Histogram {
+    fn default() -> Histogram {
+        Histogram::new(Precision::default())
+    }
 }
 
 impl Histogram {
@@ -367,6 +374,14 @@ mod tests {
         let mut hist = Histogram::new(Precision::Fine);
         values.iter().for_each(|v| hist.record(Ns(*v)));
         hist
+    }
+
+    #[test]
+    fn merging_into_a_default_one_keeps_the_minimum() {
+        let (mut all, mut one) = (Histogram::default(), Histogram::default());
+        one.record(Ns(700));
+        all.merge(&one);
+        assert_eq!((all.min(), all.max(), all.count()), (Some(Ns(700)), Some(Ns(700)), 1));
     }
 
     #[test]

@@ -191,6 +191,9 @@ pub(crate) fn bins(hist: &Histogram, bins: usize) -> Vec<(Ns, u64)> {
         let at = edges.partition_point(|(edge, _)| *edge < value).min(edges.len() - 1);
         edges[at].1 += count;
     }
+    while edges.last().is_some_and(|(_, count)| *count == 0) {
+        edges.pop();
+    }
     edges
 }
 

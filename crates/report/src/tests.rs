@@ -173,7 +173,8 @@ fn what_people_read() {
     let report: Report<'_> = full.report().with(Options { colour: false, ascii: true });
     insta::assert_snapshot!("summary_ascii", find("summary").unwrap().text(&report));
     insta::assert_snapshot!("summary_bare", text("summary", &fixture::bare()));
-    for name in ["md", "csv", "junit", "k6", "wrk", "json"] {
+    insta::assert_snapshot!("json_bare", text("json", &fixture::bare()));
+    for name in ["md", "csv", "junit", "k6", "wrk"] {
         insta::assert_snapshot!(name, text(name, &full));
     }
 }

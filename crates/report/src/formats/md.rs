@@ -41,6 +41,8 @@ fn safe(text: &str) -> String {
     for c in clean(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
+            // "www." begins an automatic link
+            '.' if out.ends_with(['w', 'W']) => out.push_str("&#46;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             // an entity cannot start a mention or an automatic link
@@ -57,7 +59,6 @@ fn safe(text: &str) -> String {
     out
 }
 
-/// Our own text around foreign words: as `safe`, but plain sentences stay readable in the source.
 fn sign(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "✅ pass",
@@ -114,15 +115,19 @@ fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write)
     }
     let lost = swallowed(view, index);
     if lost.notable(totals.all.ended()) {
-        writeln!(
-            out,
-            "Stalls swallowed about {} arrivals ({}); {} arrivals waited for a free user (p99 {}); {} were dropped.\n",
-            group(lost.requests.round() as i64),
-            show_share(lost.share),
-            group(lost.waited as i64),
-            lost.wait_p99,
-            group(lost.dropped as i64)
-        )?;
+        let mut parts = Vec::new();
+        if lost.stalled > 0 {
+            let (count, share) = (group(lost.requests.round() as i64), show_share(lost.share));
+            parts.push(format!("slow answers swallowed about {count} arrivals ({share} of those sent)"));
+        }
+        if lost.waited > 0 {
+            let count = group(lost.waited as i64);
+            parts.push(format!("{count} arrivals waited for a free user (p99 {})", lost.wait_p99));
+        }
+        if lost.dropped > 0 {
+            parts.push(format!("{} were due and never sent", group(lost.dropped as i64)));
+        }
+        writeln!(out, "Arrivals: {}.\n", parts.join("; "))?;
     }
     if let Some(assessment) = assessment {
         judgements(&assessment.judgements, out)?;
@@ -283,6 +288,7 @@ mod tests {
         check("a|b", "a\\|b");
         check("<script>", "&lt;script&gt;");
         check("![x](http://evil)", "\\!\\[x\\]\\(http&#58;//evil\\)");
+        check("www.evil.example", "www&#46;evil.example");
         check("@everyone", "&#64;everyone");
         check("a\nb", "a\\\\nb");
         check("`code`", "\\`code\\`");

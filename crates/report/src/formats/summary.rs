@@ -69,7 +69,7 @@ fn headline(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     } else {
         writeln!(out, " against {target}")?
     }
-    wrap(out, "", 2, WIDTH, &reason(assessment))?;
+    wrap(out, "", 2, WIDTH, &reason(assessment, report.options))?;
     let started = &view.started;
     let hash: String = started.plan_hash.chars().take(12).collect();
     let mut facts = format!("run {}, {}", clean(&started.run), utc(started.started_unix_ms));
@@ -90,7 +90,7 @@ fn headline(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     }
 }
 
-fn reason(assessment: &Assessment) -> String {
+fn reason(assessment: &Assessment, options: Options) -> String {
     let list = decisive(assessment);
     if assessment.verdict == Verdict::Pass {
         let count = assessment.all().count();
@@ -104,9 +104,14 @@ fn reason(assessment: &Assessment) -> String {
     let Some((test, first)) = list.first() else {
         return "nothing was judged, so nothing was shown".into();
     };
-    let place = test.map(|name| format!("{}: ", clean(name))).unwrap_or_default();
+    let place = test.map(|name| format!("{}: ", named(name, options))).unwrap_or_default();
     let more = if list.len() > 1 { format!(" (and {} more, below)", list.len() - 1) } else { String::new() };
-    format!("{place}{} of {}: {}{more}", clean(&first.measure), clean(&first.subject), clean(&first.why))
+    format!(
+        "{place}{} of {}: {}{more}",
+        clean(&first.measure),
+        named(&first.subject, options),
+        clean(&first.why)
+    )
 }
 
 fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write) -> fmt::Result {
@@ -123,8 +128,8 @@ fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write)
     }
     table(&figures::rows(view, totals), ascii, out)?;
     phases(report, index, out)?;
-    apart(&figures::rows(view, totals), out)?;
-    failures(&figures::rows(view, totals), out)?;
+    apart(&figures::rows(view, totals), report.options, out)?;
+    failures(&figures::rows(view, totals), report.options, out)?;
     iterations(report, totals, out)?;
     lost(report, index, totals, out)?;
     histogram(&crucible_analysis::judged_response(&totals.all), ascii, out)?;
@@ -136,6 +141,13 @@ fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write)
 
 /// Width of the column of names.
 const NAME: usize = 20;
+/// Most characters of a name inside a sentence.
+const SPOKEN: usize = 40;
+
+/// A foreign name inside a sentence.
+fn named(name: &str, options: Options) -> String {
+    cut(name, SPOKEN, options.ascii)
+}
 
 fn table(rows: &[Row<'_>], ascii: bool, out: &mut dyn Write) -> fmt::Result {
     writeln!(
@@ -197,12 +209,12 @@ fn phases(report: &Report<'_>, test: usize, out: &mut dyn Write) -> fmt::Result 
 }
 
 /// Service time where it tells another story than response time.
-fn apart(rows: &[Row<'_>], out: &mut dyn Write) -> fmt::Result {
+fn apart(rows: &[Row<'_>], options: Options, out: &mut dyn Write) -> fmt::Result {
     for row in rows.iter().filter(|row| row.step.is_some()) {
         if let Some((service, response)) = row.service_apart() {
             let text = format!(
                 "service p95 {service} of {}: once sent, requests took this; from the planned instant {response}",
-                clean(row.name)
+                named(row.name, options)
             );
             wrap(out, "  time", 8, WIDTH, &text)?;
         }
@@ -210,7 +222,7 @@ fn apart(rows: &[Row<'_>], out: &mut dyn Write) -> fmt::Result {
     Ok(())
 }
 
-fn failures(rows: &[Row<'_>], out: &mut dyn Write) -> fmt::Result {
+fn failures(rows: &[Row<'_>], options: Options, out: &mut dyn Write) -> fmt::Result {
     for row in rows.iter().filter(|row| row.step.is_some()) {
         let classes = row.classes();
         let aborted = row.frame.of(Outcome::Aborted);
@@ -237,7 +249,7 @@ fn failures(rows: &[Row<'_>], out: &mut dyn Write) -> fmt::Result {
         if !codes.is_empty() {
             parts.push(format!("codes {}", codes.join(" ")));
         }
-        wrap(out, "  errors", 10, WIDTH, &format!("{}: {}", clean(row.name), parts.join(", ")))?;
+        wrap(out, "  errors", 10, WIDTH, &format!("{}: {}", named(row.name, options), parts.join(", ")))?;
     }
     Ok(())
 }
@@ -252,7 +264,8 @@ fn iterations(report: &Report<'_>, totals: &Totals, out: &mut dyn Write) -> fmt:
         if frame.planned == 0 && frame.ended() == 0 {
             continue;
         }
-        let mut text = format!("{}: {} done", clean(&meta.name), group(frame.completed as i64));
+        let mut text =
+            format!("{}: {} done", named(&meta.name, report.options), group(frame.completed as i64));
         for (count, what) in [
             (frame.failed, "with an error"),
             (frame.dropped, "never begun"),
@@ -279,7 +292,8 @@ fn checks(report: &Report<'_>, totals: &Totals) -> Vec<String> {
     let mut list = Vec::new();
     for (meta, frame) in report.view.started.steps.iter().zip(&totals.steps) {
         for (name, (held, failed)) in meta.checks.iter().zip(&frame.checks) {
-            let place = format!("{} of {}", clean(name), clean(&meta.name));
+            let (check, step) = (named(name, report.options), named(&meta.name, report.options));
+            let place = format!("{check} of {step}");
             if *failed > 0 {
                 let all = group((held + failed) as i64);
                 list.push(format!("{place} did not hold {} times of {all}", group(*failed as i64)));
@@ -317,10 +331,6 @@ fn lost(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write)
         );
         wrap(out, "  wait", 8, WIDTH, &text)?;
     }
-    if lost.dropped > 0 {
-        let text = format!("{} requests were due and never sent", group(lost.dropped as i64));
-        wrap(out, "  dropped", 11, WIDTH, &text)?;
-    }
     Ok(())
 }
 
@@ -344,11 +354,11 @@ fn judgements(options: Options, assessment: &TestAssessment, out: &mut dyn Write
     let (passed, others): (Vec<_>, Vec<_>) =
         assessment.judgements.iter().partition(|j| j.verdict == Verdict::Pass);
     for judgement in passed.iter().filter(|j| j.threshold.is_some()) {
-        let band = judgement.band.as_deref().map_or(String::new(), |b| format!(" [{}]", clean(b)));
+        let band = judgement.band.as_deref().map_or(String::new(), |b| format!(": {}", clean(b)));
         let text = format!(
-            "{} of {} {}{} {}{band}{}",
+            "{} of {} {}{}{}{band}{}",
             clean(&judgement.measure),
-            clean(&judgement.subject),
+            named(&judgement.subject, options),
             judgement.shown(),
             interval(judgement),
             limit(judgement),
@@ -362,7 +372,7 @@ fn judgements(options: Options, assessment: &TestAssessment, out: &mut dyn Write
         let text = format!(
             "{} of {}: {}{}",
             clean(&judgement.measure),
-            clean(&judgement.subject),
+            named(&judgement.subject, options),
             clean(&judgement.why),
             if judgement.implied { " (demanded by default)" } else { "" },
         );
@@ -388,26 +398,26 @@ fn interval(judgement: &Judgement) -> String {
 }
 
 fn limit(judgement: &Judgement) -> String {
-    judgement.limit.map_or(String::new(), |_| format!("against {}", judgement.limit_shown()))
+    judgement.limit.map_or(String::new(), |_| format!(", limit {}", judgement.limit_shown()))
 }
 
 fn generator(report: &Report<'_>, totals: &Totals, out: &mut dyn Write) -> fmt::Result {
     let health = Health::of(totals);
-    let mut parts = Vec::new();
+    let mut text = String::new();
     if let Some((_, p99, max)) = health.lag {
-        parts.push(format!("late by p99 {p99}, at most {max}"));
+        text += &format!("late p99 {p99}, max {max}; ");
     }
     if let Some((p99, _)) = health.heartbeat {
-        parts.push(format!("heartbeat p99 {p99}"));
+        text += &format!("heartbeat p99 {p99}; ");
+    }
+    text += &format!("CPU {} of a core", show_share(health.cpu_share));
+    if let Some(cpu) = health.cpu_per_thousand {
+        text += &format!(", {} s per 1,000 requests", show_number(cpu));
     }
     let shards = report.view.started.shards;
     let plural = if shards == 1 { "" } else { "s" };
-    parts.push(format!("CPU {} of one core, {shards} shard{plural}", show_share(health.cpu_share)));
-    if let Some(cpu) = health.cpu_per_thousand {
-        parts.push(format!("{} CPU s per 1,000 requests", show_number(cpu)));
-    }
-    parts.push(format!("memory {}", show_bytes(health.rss_max as f64)));
-    wrap(out, "  generator", 13, WIDTH, &parts.join(", "))
+    text += &format!("; memory {}; {shards} shard{plural}", show_bytes(health.rss_max as f64));
+    wrap(out, "  generator", 13, WIDTH, &text)
 }
 
 fn errors(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
@@ -420,7 +430,7 @@ fn errors(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
         let text = format!(
             "{} x {} ({}): {}",
             group(note.times as i64),
-            clean(figures::step_name(report.view, note.step)),
+            named(figures::step_name(report.view, note.step), report.options),
             clean(&note.class),
             cut(&note.text, 160, report.options.ascii),
         );
