@@ -34,7 +34,11 @@ impl fmt::Display for Diagnostic {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        write!(f, "{}: {word}: {}: {}", self.at, self.path, self.message)?;
+        write!(f, "{}: {word}: ", self.at)?;
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
         if !self.hint.is_empty() {
             write!(f, " ({})", self.hint)?;
         }
