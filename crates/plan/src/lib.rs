@@ -15,6 +15,8 @@ pub mod read;
 mod scenarios;
 pub mod schema;
 mod test_table;
+#[cfg(test)]
+mod testing;
 mod think;
 mod thresholds;
 mod yaml;

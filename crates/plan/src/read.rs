@@ -219,3 +219,6 @@ fn lateness(fields: &Fields<'_>) -> LatenessBudget {
     generator.finish();
     budget
 }
+
+#[cfg(test)]
+mod tests;

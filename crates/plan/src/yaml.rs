@@ -90,6 +90,10 @@ fn syntax_error(text: &str, error: &ScanError, path: &str, diagnostics: &Diagnos
     let line = text.lines().nth(marker.line().saturating_sub(1)).unwrap_or("");
     let indent: String = line.chars().take_while(|c| c.is_whitespace()).collect();
     let info = error.info();
+    if info.contains("recursion limit") {
+        diagnostics.error(at, path, format!("more than {DEPTH_MAX} levels of nesting"), "flatten it");
+        return;
+    }
     let hint = if indent.contains('\t') || info.contains("tab") {
         "indent with spaces, not with tabs"
     } else if info.contains("mapping values are not allowed") || info.contains("simple key") {
