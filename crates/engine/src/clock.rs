@@ -55,10 +55,12 @@ struct Slot {
     waker: Option<Waker>,
 }
 
+/// A sleep in the heap: instant, order of begin, slot, generation of the slot.
+type Entry = (Ns, u64, u32, u32);
+
 struct Timers {
     epoch: Epoch,
-    /// (instant, order of begin, slot, generation of the slot)
-    heap: RefCell<BinaryHeap<Reverse<(Ns, u64, u32, u32)>>>,
+    heap: RefCell<BinaryHeap<Reverse<Entry>>>,
     slots: RefCell<Vec<Slot>>,
     free: RefCell<Vec<u32>>,
     begun: Cell<u64>,
