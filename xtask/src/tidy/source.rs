@@ -16,7 +16,10 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(file: &str, text: &str) -> Source {
         let code = blank(text);
-        let whole = file.contains("/tests/") || file.contains("/benches/") || file.ends_with("tests.rs");
+        let whole = file.contains("/tests/")
+            || file.contains("/benches/")
+            || file.contains("/examples/")
+            || file.ends_with("tests.rs");
         let mut test_lines = vec![whole; code.lines().count() + 1];
         let mut from = 0;
         while let Some(found) = code[from..].find("#[cfg(test)]") {
@@ -178,14 +181,14 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
     at
 }
 
-/// The end of a character literal, or the place behind the quote if it is a lifetime.
+/// The end of a character literal, or its own place if it is a lifetime.
 fn char_end(bytes: &[u8], start: usize) -> usize {
     if bytes.get(start + 1) == Some(&b'\\') {
         return find(bytes, start + 3, b"'") + 1;
     }
     let close = find(bytes, start + 1, b"'");
     let inside = String::from_utf8_lossy(&bytes[start + 1..close.min(bytes.len())]).chars().count();
-    if inside == 1 && close < bytes.len() { close + 1 } else { start + 1 }
+    if inside == 1 && close < bytes.len() { close + 1 } else { start }
 }
 
 #[cfg(test)]

@@ -1,3 +1,94 @@
-pub(crate) fn run(_arguments: &[String]) -> Result<(), crate::Failure> {
-    Err("not yet".into())
+//! `cargo xtask truth`: every claim about our own numbers against known truth, as one table.
+//!
+//! A claim is one file in `claims/` and one row in its table. It makes its own servers or simulations, measures
+//! through the product (the release binary with `--json`) or the real engine in virtual time, and gives rows.
+
+mod claims;
+mod product;
+mod simulation;
+mod table;
+
+use crate::{Failure, flag, machine, root};
+use claims::CLAIMS;
+use product::Product;
+use std::process::Command;
+use table::Row;
+
+/// What a claim may use.
+struct Settings {
+    /// The fast subset: shorter runs, fewer settings.
+    fast: bool,
+    /// The binary under test.
+    product: Product,
+}
+
+/// One claim.
+struct Claim {
+    /// As in `T1`.
+    id: &'static str,
+    /// One line.
+    about: &'static str,
+    /// Whether it runs the binary.
+    needs_product: bool,
+    /// Measures it. An error is something that kept it from being measured.
+    rows: fn(&Settings) -> Result<Vec<Row>, Failure>,
+}
+
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    if flag(arguments, "--list") {
+        CLAIMS.iter().for_each(|claim| println!("{:4}{}", claim.id, claim.about));
+        return Ok(());
+    }
+    if cfg!(debug_assertions) && !flag(arguments, "--here") {
+        return optimised(arguments);
+    }
+    let named: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    if let Some(unknown) =
+        named.iter().find(|name| !CLAIMS.iter().any(|claim| claim.id.eq_ignore_ascii_case(name)))
+    {
+        return Err(format!("no claim {unknown}; `cargo xtask truth --list` shows them"));
+    }
+    let chosen: Vec<&Claim> = CLAIMS
+        .iter()
+        .filter(|claim| named.is_empty() || named.iter().any(|name| claim.id.eq_ignore_ascii_case(name)))
+        .collect();
+    if chosen.iter().any(|claim| claim.needs_product) && !flag(arguments, "--no-build") {
+        build()?;
+    }
+    let settings = Settings { fast: flag(arguments, "--fast"), product: Product::new(root()) };
+    let mut rows = Vec::new();
+    for claim in chosen {
+        let began = machine::now();
+        eprintln!("{}: {} ...", claim.id, claim.about);
+        match (claim.rows)(&settings) {
+            Ok(found) => rows.extend(found.into_iter().map(|row| (claim.id, row))),
+            Err(why) => rows.push((claim.id, Row::new(claim.about, why, "measured", false))),
+        }
+        eprintln!("{}: {:.1} s", claim.id, began.elapsed().as_secs_f64());
+    }
+    rows.sort_by_key(|(id, _)| *id);
+    print!("{}", table::render(&rows));
+    let failed = rows.iter().filter(|(_, row)| !row.holds).count();
+    if failed == 0 { Ok(()) } else { Err(format!("{failed} of {} do not hold", rows.len())) }
+}
+
+/// Does the same in a release build of this tool: its servers and simulations are to be fast and precise.
+fn optimised(arguments: &[String]) -> Result<(), Failure> {
+    let status = Command::new("cargo")
+        .current_dir(root())
+        .args(["run", "--release", "--quiet", "--package", "xtask", "--", "truth"])
+        .args(arguments)
+        .status()
+        .map_err(|error| format!("failed to run cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err(String::new()) }
+}
+
+/// Builds the binary under test.
+pub(crate) fn build() -> Result<(), Failure> {
+    let status = Command::new("cargo")
+        .current_dir(root())
+        .args(["build", "--release", "--quiet", "--package", "crucible-cli"])
+        .status()
+        .map_err(|error| format!("failed to run cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err("failed to build the binary".into()) }
 }

@@ -1,0 +1,24 @@
+//! The claims. One file and one row each.
+
+mod conservation;
+mod floor;
+mod memory;
+mod no_evidence;
+mod percentiles;
+mod schedule;
+mod stall;
+mod starved;
+
+use super::Claim;
+
+/// All claims, in the order in which they are measured: memory first, while this process is still small.
+pub(super) const CLAIMS: &[Claim] = &[
+    memory::CLAIM,
+    percentiles::CLAIM,
+    stall::CLAIM,
+    schedule::CLAIM,
+    floor::CLAIM,
+    starved::CLAIM,
+    no_evidence::CLAIM,
+    conservation::CLAIM,
+];

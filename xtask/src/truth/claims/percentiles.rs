@@ -1,0 +1,121 @@
+//! T1: percentiles within 1 % or 50 us of what the server really did.
+
+use crate::Failure;
+use crate::truth::table::Row;
+use crate::truth::{Claim, Settings};
+use crucible_core::Ns;
+use crucible_testkit::servers::{Behaviour, TruthConfig, TruthServer};
+use crucible_testkit::{Law, Stalls};
+
+pub(super) const CLAIM: Claim =
+    Claim { id: "T1", about: "percentiles against the server's own record", needs_product: true, rows };
+
+struct Case {
+    name: &'static str,
+    law: Law,
+    stalls: Option<Stalls>,
+    /// Arguments of `crucible bench`, and those of the fast subset; `None` leaves the case out there.
+    full: &'static [&'static str],
+    fast: Option<&'static [&'static str]>,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "fixed 5 ms",
+        law: Law::Fixed(Ns::from_millis(5)),
+        stalls: None,
+        full: &["-r", "500", "-d", "20s", "-c", "64"],
+        fast: Some(&["-r", "500", "-d", "4s", "-c", "64"]),
+    },
+    Case {
+        name: "1 % at 200 ms, else 2 ms",
+        law: Law::TwoPoint { low: Ns::from_millis(2), high: Ns::from_millis(200), share: 0.01 },
+        stalls: None,
+        full: &["-r", "1000", "-d", "20s", "-c", "64"],
+        fast: Some(&["-r", "1000", "-d", "4s", "-c", "64"]),
+    },
+    Case {
+        name: "log-normal, median 5 ms",
+        law: Law::LogNormal { median: Ns::from_millis(5), sigma: 0.7 },
+        stalls: None,
+        full: &["-r", "1000", "-d", "20s", "-c", "64"],
+        fast: Some(&["-r", "1000", "-d", "4s", "-c", "64"]),
+    },
+    Case {
+        name: "stall of 1 s every 10 s, open load",
+        law: Law::Fixed(Ns::from_millis(5)),
+        stalls: Some(Stalls { every: Ns::from_secs(10), length: Ns::from_secs(1) }),
+        full: &["-r", "300", "-d", "35s", "-c", "400"],
+        fast: Some(&["-r", "300", "-d", "12s", "-c", "400"]),
+    },
+    Case {
+        name: "10 us",
+        law: Law::Fixed(Ns::from_micros(10)),
+        stalls: None,
+        full: &["-r", "1000", "-d", "20s", "-c", "4"],
+        fast: Some(&["-r", "1000", "-d", "4s", "-c", "4"]),
+    },
+    Case {
+        name: "60 s",
+        law: Law::Fixed(Ns::from_secs(60)),
+        stalls: None,
+        full: &["-n", "8", "-c", "8", "-t", "90s", "-d", "80s"],
+        fast: None,
+    },
+];
+
+const SHARES: [(f64, &str); 6] = [
+    (0.5, "p50_ns"),
+    (0.9, "p90_ns"),
+    (0.95, "p95_ns"),
+    (0.99, "p99_ns"),
+    (0.999, "p99_9_ns"),
+    (1.0, "max_ns"),
+];
+
+fn rows(settings: &Settings) -> Result<Vec<Row>, Failure> {
+    let mut rows = Vec::new();
+    for case in CASES {
+        let arguments = if settings.fast { case.fast } else { Some(case.full) };
+        if let Some(arguments) = arguments {
+            rows.push(
+                measure(settings, case, arguments)
+                    .unwrap_or_else(|why| Row::new(case.name, why, "measured", false)),
+            );
+        }
+    }
+    Ok(rows)
+}
+
+fn measure(settings: &Settings, case: &Case, arguments: &[&str]) -> Result<Row, Failure> {
+    let config =
+        TruthConfig { stalls: case.stalls, seed: 7, ..TruthConfig::of(Behaviour::delayed(case.law)) };
+    let server = TruthServer::start(config).map_err(|error| format!("failed to start a server: {error}"))?;
+    let url = server.url("/");
+    let mut all = vec![url.as_str()];
+    all.extend(arguments);
+    let told = settings.product.bench(&all, None)?;
+    let record = server.record();
+    let answered = told.figure("all/response/count")? as usize;
+    if answered != record.served.len() {
+        let measured = format!("{answered} answers counted, {} given", record.served.len());
+        return Ok(Row::new(case.name, measured, "the same number", false));
+    }
+    let mut worst = (0.0, String::new());
+    for (share, field) in SHARES {
+        let told = told.time(&format!("all/response/{field}"))?;
+        let truth = record.quantile(share).ok_or("the server answered nothing")?;
+        let allowed = (truth.0 as f64 * 0.01).max(50_000.0);
+        let off = told.0 as f64 - truth.0 as f64;
+        if off.abs() / allowed >= worst.0 {
+            let name = field.trim_end_matches("_ns").replace('_', ".");
+            let sign = if off < 0.0 { "-" } else { "+" };
+            let by = Ns(off.abs() as u64);
+            worst = (
+                off.abs() / allowed,
+                format!("worst: {name} {told} for {truth}, {sign}{by} ({answered} answers)"),
+            );
+        }
+    }
+    Ok(Row::new(case.name, worst.1, "1 % or 50 us", worst.0 <= 1.0))
+}
