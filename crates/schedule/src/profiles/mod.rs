@@ -10,7 +10,6 @@ mod ramping_arrival_rate;
 mod ramping_vus;
 mod reading;
 mod shared_iterations;
-mod stages;
 mod stepped_arrival_rate;
 mod stepped_iterations;
 mod stepped_vus;

@@ -4,8 +4,8 @@ use super::Profile;
 use super::keys::{
     ARRIVALS, FOR_FIRST, GRACEFUL_STOP, MAX_VUS, PATIENCE, RATE_FIRST, STAGES_RATE, START_DELAY,
 };
+use super::reading::stages::{self, Unit};
 use super::reading::{self, Open};
-use super::stages::{self, Unit};
 use crate::{Load, words};
 use crucible_core::{Fields, Ns};
 

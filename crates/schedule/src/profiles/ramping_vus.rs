@@ -1,7 +1,7 @@
 //! Closed load in stages: the number of users follows ramps, jumps and plateaus.
 
 use super::keys::{GRACEFUL_STOP, STAGES_VUS, START_DELAY, VUS_FIRST};
-use super::stages::{self, Unit};
+use super::reading::stages::{self, Unit};
 use super::{Profile, reading};
 use crate::{Load, words};
 use crucible_core::{Fields, Ns};

@@ -1,5 +1,7 @@
 //! What the profiles have in common: reading keys so that every mistake is told, and putting a load together.
 
+pub(super) mod stages;
+
 use crate::{Curve, Load, LoadPhase, Pacing, Piece, Spacing};
 use crucible_core::fields::suggest;
 use crucible_core::{Fields, Node, Ns, units};

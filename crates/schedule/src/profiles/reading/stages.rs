@@ -1,24 +1,24 @@
 //! Stages: a list of ramps, jumps and plateaus, the same for users and for rates.
 
-use super::reading;
+use super as reading;
 use crate::{Curve, Piece};
 use crucible_core::{Fields, Ns};
 
 /// How levels are read and told in one unit.
-pub(super) struct Unit {
+pub(in crate::profiles) struct Unit {
     /// The key that holds a level: `vus` or `rate`.
-    pub(super) key: &'static str,
+    pub(in crate::profiles) key: &'static str,
     /// Reads a level from 0 up.
-    pub(super) parse: fn(&str) -> Result<f64, String>,
+    pub(in crate::profiles) parse: fn(&str) -> Result<f64, String>,
     /// Tells a level.
-    pub(super) tell: fn(f64) -> String,
+    pub(in crate::profiles) tell: fn(f64) -> String,
 }
 
 /// Reads `stages`, after `hold` at the level `first`. Gives the curve and a mark at the begin of each stage.
 ///
 /// A level stage ramps from the level before it during `for`, or jumps with `for: 0s`. A spike jumps to its level, stays
 /// for `for` and jumps back to the level before it. A hold stays.
-pub(super) fn read(
+pub(in crate::profiles) fn read(
     fields: &Fields<'_>,
     unit: &Unit,
     first: Option<f64>,
