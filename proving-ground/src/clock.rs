@@ -6,6 +6,7 @@
 use crucible_core::Ns;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
@@ -79,7 +80,11 @@ impl Timer {
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("timer".into())
-            .spawn(move || wait_for_deadlines(&theirs))
+            .spawn(move || {
+                // by default the kernel may wake us 50 us late to save power; if it keeps that, we are that late
+                let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+                wait_for_deadlines(&theirs);
+            })
             .map_err(|e| format!("cannot start the timer thread: {e}"))?;
         Ok(Timer { shared })
     }
