@@ -7,6 +7,7 @@ mod settings;
 mod step;
 mod text;
 
+use crate::settings::HttpSettings;
 use crucible_core::protocol::StepContext;
 use crucible_core::{Fields, Key, StepGrammar, StepSpec};
 use std::any::Any;
@@ -39,5 +40,9 @@ impl StepGrammar for HttpGrammar {
 
     fn settings(&self, fields: &Fields<'_>, context: &StepContext) -> Arc<dyn Any + Send + Sync> {
         Arc::new(settings::read(fields, context))
+    }
+
+    fn remarks(&self, settings: &(dyn Any + Send + Sync)) -> Vec<String> {
+        settings.downcast_ref::<HttpSettings>().map(HttpSettings::remarks).unwrap_or_default()
     }
 }
