@@ -6,7 +6,8 @@
 #![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::unwrap_used)]
 
 use crucible_core::{
-    Call, Now, Ns, Outcome, Probe, Protocol, Session, SessionContext, Share, StepId, VuId, Worker, WorkerContext,
+    Call, Now, Ns, Outcome, Probe, Protocol, Session, SessionContext, Share, StepId, VuId, Worker,
+    WorkerContext,
 };
 use crucible_http::{HttpProtocol, HttpSettings, RequestSpec};
 use std::cell::Cell;

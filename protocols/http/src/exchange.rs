@@ -79,6 +79,11 @@ impl Incoming {
         self.stage == Stage::Done && !self.junk && self.head.persistent()
     }
 
+    /// Whether the answer is complete.
+    pub(crate) fn done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
     /// Whether any byte of an answer came.
     pub(crate) fn begun(&self) -> bool {
         self.any_byte

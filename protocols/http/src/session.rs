@@ -343,6 +343,10 @@ async fn answer(
     probe: &mut Probe<'_>,
 ) -> Result<bool, Fault> {
     let sent = sent?;
+    if incoming.done() {
+        // it came before the body was asked for
+        return Ok(false);
+    }
     probe.mark(Phase::Send);
     limits.part(limits.timeouts.first_byte, probe.marked_at());
     let received = receive(connection, &shard.scratch, incoming, false, &mut limits, probe).await;

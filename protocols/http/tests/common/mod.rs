@@ -1,9 +1,9 @@
 //! Sessions against scripted servers, for the tests of this crate.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 use crucible_core::{
-    Call, ErrorClass, Now, Ns, Outcome, Phase, Probe, Protocol, Session, SessionContext, Share, StepId, VuId, Worker,
-    WorkerContext,
+    Call, ErrorClass, Now, Ns, Outcome, Phase, Probe, Protocol, Session, SessionContext, Share, StepId, VuId,
+    Worker, WorkerContext,
 };
 use crucible_http::{HttpProtocol, HttpSession, HttpSettings, RequestSpec};
 use crucible_testkit::WallClock;
@@ -42,7 +42,8 @@ pub struct Rig {
 
 impl Rig {
     pub fn new(settings: &HttpSettings, steps: Vec<RequestSpec>) -> Rig {
-        let steps = steps.into_iter().enumerate().map(|(id, spec)| (StepId(id as u16), Arc::new(spec))).collect();
+        let steps =
+            steps.into_iter().enumerate().map(|(id, spec)| (StepId(id as u16), Arc::new(spec))).collect();
         let protocol = HttpProtocol::new(settings, steps).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let local = tokio::task::LocalSet::new();
