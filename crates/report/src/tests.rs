@@ -31,7 +31,7 @@ fn the_same_record_gives_the_same_bytes() {
 
 #[test]
 fn nothing_that_a_terminal_obeys_comes_through() {
-    for fixture in [fixture::full(), fixture::bare()] {
+    for fixture in [fixture::full(), fixture::judged(), fixture::bare()] {
         for format in FORMATS {
             let text = text(format.name, &fixture);
             let bad = text.chars().find(|c| is_unsafe(*c) && !matches!(c, '\n' | '\r'));
@@ -53,7 +53,7 @@ fn a_record_without_events_is_told_without_figures() {
 
 #[test]
 fn the_summary_fits_80_columns_in_all_looks() {
-    for fixture in [fixture::full(), fixture::bare()] {
+    for fixture in [fixture::full(), fixture::judged(), fixture::bare()] {
         for ascii in [false, true] {
             let report = fixture.report().with(Options { colour: false, ascii });
             let text = find("summary").unwrap().text(&report);

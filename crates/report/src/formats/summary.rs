@@ -287,18 +287,15 @@ fn iterations(report: &Report<'_>, totals: &Totals, out: &mut dyn Write) -> fmt:
     Ok(())
 }
 
-/// The checks that failed at least once, and those that were never made.
+/// The checks that failed at least once. (One that was never made is judged.)
 fn checks(report: &Report<'_>, totals: &Totals) -> Vec<String> {
     let mut list = Vec::new();
     for (meta, frame) in report.view.started.steps.iter().zip(&totals.steps) {
         for (name, (held, failed)) in meta.checks.iter().zip(&frame.checks) {
-            let (check, step) = (named(name, report.options), named(&meta.name, report.options));
-            let place = format!("{check} of {step}");
             if *failed > 0 {
-                let all = group((held + failed) as i64);
-                list.push(format!("{place} did not hold {} times of {all}", group(*failed as i64)));
-            } else if *held == 0 && frame.ended() > 0 {
-                list.push(format!("{place} was never made"));
+                let (check, step) = (named(name, report.options), named(&meta.name, report.options));
+                let (failed, all) = (group(*failed as i64), group((held + failed) as i64));
+                list.push(format!("{check} of {step} did not hold {failed} times of {all}"));
             }
         }
     }
@@ -354,7 +351,7 @@ fn judgements(options: Options, assessment: &TestAssessment, out: &mut dyn Write
     let (passed, others): (Vec<_>, Vec<_>) =
         assessment.judgements.iter().partition(|j| j.verdict == Verdict::Pass);
     for judgement in passed.iter().filter(|j| j.threshold.is_some()) {
-        let band = judgement.band.as_deref().map_or(String::new(), |b| format!(": {}", clean(b)));
+        let band = judgement.band.as_deref().map_or(String::new(), |b| format!(", band {}", clean(b)));
         let text = format!(
             "{} of {} {}{}{}{band}{}",
             clean(&judgement.measure),
