@@ -4,7 +4,7 @@
 //! through the product (the release binary with `--json`) or the real engine in virtual time, and gives rows.
 
 mod claims;
-mod product;
+pub(crate) mod product;
 mod simulation;
 mod table;
 

@@ -26,6 +26,11 @@ impl Row {
     }
 }
 
+/// The row, or one that says why there is none.
+pub(super) fn settle(claim: &str, measured: Result<Row, crate::Failure>) -> Row {
+    measured.unwrap_or_else(|why| Row::new(claim, why, "measured", false))
+}
+
 const CLAIM: usize = 25;
 const MEASURED: usize = 27;
 const GOAL: usize = 16;

@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::machine;
 use crate::truth::product::Told;
 use crate::truth::simulation;
-use crate::truth::table::Row;
+use crate::truth::table::{Row, settle};
 use crate::truth::{Claim, Settings};
 use crucible_core::{Ns, Outcome};
 use crucible_engine::Control;
@@ -29,16 +29,22 @@ fn rows(settings: &Settings) -> Result<Vec<Row>, Failure> {
         ("simulated: timeouts", hasty, None),
         ("simulated: failures", failing, None),
         ("simulated: too slow, arrivals dropped", SimBehaviour { limit: Ns::from_secs(60), ..usual }, None),
-        ("simulated: aborted", gone, Some(Ns::from_secs(4))),
+        ("simulated: slow and aborted", usual, Some(Ns::from_secs(4))),
     ];
     let mut rows = Vec::new();
     for (name, behaviour, abort_at) in cases {
         let slow = if name.contains("slow") { 60 } else { 10 };
-        rows.push(simulated(name, behaviour, slow, abort_at)?);
+        rows.push(settle(name, simulated(name, behaviour, slow, abort_at)));
     }
-    for real in [killed, refused, reset, timed_out, interrupted] {
-        rows.push(real(settings)?);
-    }
+    type Real = fn(&Settings) -> Result<Row, Failure>;
+    let real: [(&str, Real); 5] = [
+        ("server killed in the middle", killed),
+        ("connections refused", refused),
+        ("every connection reset", reset),
+        ("no answer ever, 500 ms limit", timed_out),
+        ("interrupted twice", interrupted),
+    ];
+    rows.extend(real.iter().map(|(claim, measure)| settle(claim, measure(settings))));
     Ok(rows)
 }
 

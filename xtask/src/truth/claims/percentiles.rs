@@ -1,7 +1,7 @@
 //! T1: percentiles within 1 % or 50 us of what the server really did.
 
 use crate::Failure;
-use crate::truth::table::Row;
+use crate::truth::table::{Row, settle};
 use crate::truth::{Claim, Settings};
 use crucible_core::Ns;
 use crucible_testkit::servers::{Behaviour, TruthConfig, TruthServer};
@@ -78,10 +78,7 @@ fn rows(settings: &Settings) -> Result<Vec<Row>, Failure> {
     for case in CASES {
         let arguments = if settings.fast { case.fast } else { Some(case.full) };
         if let Some(arguments) = arguments {
-            rows.push(
-                measure(settings, case, arguments)
-                    .unwrap_or_else(|why| Row::new(case.name, why, "measured", false)),
-            );
+            rows.push(settle(case.name, measure(settings, case, arguments)));
         }
     }
     Ok(rows)

@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::truth::simulation;
-use crate::truth::table::Row;
+use crate::truth::table::{Row, settle};
 use crate::truth::{Claim, Settings};
 use crucible_core::{Ns, Share};
 use crucible_engine::Control;
@@ -22,9 +22,9 @@ fn rows(settings: &Settings) -> Result<Vec<Row>, Failure> {
     rows.push(poisson_fits());
     rows.push(even_fits());
     for spacing in [Spacing::Even, Spacing::Poisson] {
-        rows.push(simulated(spacing)?);
+        rows.push(settle("simulated", simulated(spacing)));
     }
-    rows.push(real(settings)?);
+    rows.push(settle("1,000/s over real sockets", real(settings)));
     Ok(rows)
 }
 
