@@ -85,3 +85,6 @@ fn value(node: &Node, raw: Option<&Node>, secret: bool, keep_order: bool, out: &
 fn text(value: &str, out: &mut String) {
     let _ = write!(out, "{}\"{value}\"", value.len());
 }
+
+#[cfg(test)]
+mod tests;

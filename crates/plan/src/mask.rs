@@ -7,7 +7,7 @@
 
 use crate::yaml;
 use crucible_core::{Diagnostics, Node, NodeKind};
-use saphyr_parser::{Event, Parser};
+use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -44,11 +44,14 @@ pub(crate) fn is_secret(key: &str) -> bool {
         || SECRET_PARTS.iter().any(|part| bare.contains(part))
 }
 
+/// Words before a secret that tell nothing.
+const SCHEMES: [&str; 6] = ["Bearer ", "Basic ", "Token ", "bearer ", "basic ", "token "];
+
 /// Whether a text consists of `${...}` places without defaults (and words such as `Bearer` before them): it names a
 /// secret but does not tell it.
 fn is_reference(text: &str) -> bool {
     let mut rest = text.trim();
-    for scheme in ["Bearer ", "Basic ", "Token ", "bearer ", "basic ", "token "] {
+    for scheme in SCHEMES {
         rest = rest.strip_prefix(scheme).unwrap_or(rest).trim_start();
     }
     if rest.is_empty() {
@@ -66,7 +69,7 @@ fn is_reference(text: &str) -> bool {
 }
 
 fn tells_secret(text: &str) -> bool {
-    text != MASK && !is_reference(text)
+    text.trim() != MASK && !is_reference(text)
 }
 
 /// An address without its user and password.
@@ -76,7 +79,7 @@ pub fn without_credentials(address: &str) -> String {
 
 /// See the module text.
 pub(crate) fn mask(text: &str) -> String {
-    let masked = mask_lines(&mask_syntax(text));
+    let masked = mask_lines(&mask_syntax(text), true);
     if is_clean(&masked) { masked } else { rewrite(text) }
 }
 
@@ -98,27 +101,75 @@ fn node_is_clean(node: &Node, secret: bool) -> bool {
     }
 }
 
-/// The tree as JSON, which is YAML too.
+/// The tree as JSON, which is YAML too. Aliases are written out, so a text that is a secret in one place is masked
+/// in all.
 fn rewrite(text: &str) -> String {
-    let tree = yaml::parse(text, &|_| Ok(None), &Diagnostics::new());
-    let value = tree.map_or(Value::Null, |tree| json(&tree, false));
-    serde_json::to_string_pretty(&value).unwrap_or_default()
+    let Some(tree) = yaml::parse(text, &|_| Ok(None), &Diagnostics::new()) else { return String::new() };
+    let mut secrets = HashSet::new();
+    collect(&tree, false, &mut secrets);
+    serde_json::to_string_pretty(&json(&tree, false, &secrets)).unwrap_or_default()
 }
 
-fn json(node: &Node, secret: bool) -> Value {
+fn collect<'t>(node: &'t Node, secret: bool, secrets: &mut HashSet<&'t str>) {
+    match &node.kind {
+        NodeKind::Text(text) if secret && tells_secret(text) => {
+            secrets.insert(text);
+        }
+        NodeKind::List(items) => items.iter().for_each(|item| collect(item, secret, secrets)),
+        NodeKind::Map(map) => {
+            map.entries.iter().for_each(|(key, _, node)| collect(node, secret || is_secret(key), secrets));
+        }
+        _ => {}
+    }
+}
+
+fn json(node: &Node, secret: bool, secrets: &HashSet<&str>) -> Value {
     match &node.kind {
         NodeKind::Null => Value::Null,
         NodeKind::Bool(value) => Value::Bool(*value),
         NodeKind::Int(_) | NodeKind::Float(_) if secret => MASK.into(),
         NodeKind::Int(value) => (*value).into(),
         NodeKind::Float(value) => serde_json::Number::from_f64(*value).map_or(Value::Null, Value::Number),
-        NodeKind::Text(text) if secret && tells_secret(text) => MASK.into(),
-        NodeKind::Text(text) => mask_lines(text).into(),
-        NodeKind::List(items) => items.iter().map(|item| json(item, secret)).collect(),
+        NodeKind::Text(text) if secrets.contains(text.as_str()) => MASK.into(),
+        NodeKind::Text(text) => mask_lines(text, false).into(),
+        NodeKind::List(items) => items.iter().map(|item| json(item, secret, secrets)).collect(),
         NodeKind::Map(map) => {
             let entries = map.entries.iter();
-            entries.map(|(key, _, node)| (key.clone(), json(node, secret || is_secret(key)))).collect()
+            entries
+                .map(|(key, _, node)| (key.clone(), json(node, secret || is_secret(key), secrets)))
+                .collect()
         }
+    }
+}
+
+/// A scalar in the text.
+struct Found {
+    /// In characters. Includes an anchor and a tag; of a block of text, the header only if there is one of those.
+    range: Range<usize>,
+    secret: bool,
+    block: bool,
+    properties: bool,
+}
+
+impl Found {
+    /// The mask, with as much of the syntax around it as belongs to the range.
+    fn masked(&self, value: &str) -> String {
+        let mut start = 0;
+        while self.properties && value[start..].starts_with(['&', '!']) {
+            let rest = &value[start..];
+            let word = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            start += word + (rest[word..].len() - rest[word..].trim_start().len());
+        }
+        if self.block && self.properties {
+            start += value[start..].find('\n').unwrap_or(0);
+        }
+        if self.block {
+            start += value[start..].len() - value[start..].trim_start().len();
+        }
+        let start = start.min(value.trim_end().len());
+        let quote = if self.block { "" } else { "\"" };
+        // ends of lines behind a block of text belong to the syntax
+        format!("{}{quote}{MASK}{quote}{}", &value[..start], &value[value.trim_end().len()..])
     }
 }
 
@@ -133,11 +184,11 @@ struct Level {
     first: usize,
 }
 
-/// Ranges of characters of all scalars, which of them are secrets, and those under each anchor.
+/// All scalars in the order of the text, and those under each anchor.
 #[derive(Default)]
 struct Scalars {
     levels: Vec<Level>,
-    found: Vec<(Range<usize>, bool)>,
+    found: Vec<Found>,
     anchored: HashMap<usize, Range<usize>>,
     secret_anchors: HashSet<usize>,
 }
@@ -165,7 +216,7 @@ impl Scalars {
 
     fn event(&mut self, event: &Event<'_>, range: Range<usize>) {
         match event {
-            Event::Scalar(text, _, anchor, _) => {
+            Event::Scalar(text, style, anchor, tag) => {
                 let inherited = self.levels.iter().rev().nth(1).is_some_and(|level| level.secret);
                 if let Some(level) = self.levels.last_mut().filter(|level| level.key_next) {
                     level.key_next = false;
@@ -176,7 +227,9 @@ impl Scalars {
                 if *anchor != 0 {
                     self.anchored.insert(*anchor, self.found.len()..self.found.len() + 1);
                 }
-                self.found.push((range, secret));
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let properties = *anchor != 0 || tag.is_some();
+                self.found.push(Found { range, secret, block, properties });
                 self.done();
             }
             Event::SequenceStart(anchor, _) => self.begin(false, *anchor),
@@ -208,36 +261,33 @@ fn mask_syntax(text: &str) -> String {
     }
     for id in &scalars.secret_anchors {
         let range = scalars.anchored.get(id).cloned().unwrap_or_default();
-        scalars.found[range].iter_mut().for_each(|(_, secret)| *secret = true);
+        scalars.found[range].iter_mut().for_each(|found| found.secret = true);
     }
-    let ranges = scalars.found.into_iter().filter(|(_, secret)| *secret).map(|(range, _)| range);
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     let mut at = 0;
-    for range in ranges.filter(|range| !range.is_empty()) {
-        if range.start < at {
+    let secrets = scalars.found.iter().filter(|found| found.secret && !found.range.is_empty());
+    for found in secrets {
+        if found.range.start < at {
             continue;
         }
-        out.extend(chars.by_ref().take(range.start - at));
-        let value: String = chars.by_ref().take(range.len()).collect();
-        at = range.end;
-        out.push('"');
-        out.push_str(MASK);
-        out.push('"');
-        // ends of lines behind a block of text belong to the syntax
-        out.push_str(&value[value.trim_end().len()..]);
+        out.extend(chars.by_ref().take(found.range.start - at));
+        let value: String = chars.by_ref().take(found.range.len()).collect();
+        at = found.range.end;
+        out.push_str(&found.masked(&value));
     }
     out.extend(chars);
     out
 }
 
-/// Masks what looks like a secret in any text, line by line.
-fn mask_lines(text: &str) -> String {
+/// Masks what looks like a secret in any text, line by line. In a plan's text (`plan`) braces, aliases and the like
+/// behind a key are syntax, which has been seen to.
+fn mask_lines(text: &str, plan: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let line = mask_userinfo(line);
         let line = mask_schemes(&line);
-        out.push_str(&mask_assignments(&line));
+        out.push_str(&mask_assignments(&line, plan));
     }
     out
 }
@@ -270,7 +320,10 @@ fn mask_schemes(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
     let mut out = String::with_capacity(line.len());
     let mut done = 0;
-    for (start, word) in lower.match_indices("bearer ").chain(lower.match_indices("basic ")) {
+    let mut words: Vec<(usize, &str)> =
+        lower.match_indices("bearer ").chain(lower.match_indices("basic ")).collect();
+    words.sort_unstable();
+    for (start, word) in words {
         let start = start + word.len();
         let token =
             |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '+' | '/' | '=' | '-');
@@ -285,20 +338,42 @@ fn mask_schemes(line: &str) -> String {
     out
 }
 
-/// `password=x`, `"token": "x"`, `api-key: x` to the same with a mask.
-fn mask_assignments(line: &str) -> String {
+/// Where in a line a secret's name was found.
+#[derive(Clone, Copy)]
+struct Around {
+    /// In a comment, which ends with the line.
+    comment: bool,
+    /// Outside of quotes in a plan's text: what follows may be syntax.
+    syntax: bool,
+}
+
+/// `password=x`, `"token": "x"`, `api-key: x` to the same with a mask. Linear in the length of the line.
+fn mask_assignments(line: &str, plan: bool) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let comment_from = if line.trim_start().starts_with('#') { Some(0) } else { line.find(" #") };
+    let (mut single, mut double) = (false, false);
+    let mut count = |text: &str| {
+        for c in text.chars() {
+            single ^= c == '\'';
+            double ^= c == '"';
+        }
+        single || double
+    };
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(start) = rest.find(is_word) {
         let length = rest[start..].find(|c| !is_word(c)).unwrap_or(rest.len() - start);
-        let (word, after) = rest[start..].split_at(length);
-        out.push_str(&rest[..start + length]);
+        let (before, after) = rest.split_at(start + length);
+        let quoted = count(before);
+        out.push_str(before);
         rest = after;
-        if !is_secret(word) {
+        if !is_secret(&before[start..]) {
             continue;
         }
-        if let Some(value) = assigned(after) {
+        let at = line.len() - after.len();
+        let comment = comment_from.is_some_and(|from| at > from);
+        if let Some(value) = assigned(after, Around { comment, syntax: plan && !quoted && !comment }) {
+            count(&after[..value.start]);
             out.push_str(&after[..value.start]);
             out.push_str(MASK);
             rest = &after[value.end..];
@@ -308,19 +383,28 @@ fn mask_assignments(line: &str) -> String {
     out
 }
 
-/// The range of the value in what follows a secret's name: ` = x`, `: x`, `": "x"`, `\": \"x\"`.
-fn assigned(after: &str) -> Option<Range<usize>> {
+/// The range of the value in what follows a secret's name: ` = x`, `: x`, `": "x"`, `\": \"x\"`. In a comment, and
+/// where it is a table or list inside of text, it goes to the end of the line.
+fn assigned(after: &str, around: Around) -> Option<Range<usize>> {
     let skip =
         |from: usize, set: &[char]| from + after[from..].len() - after[from..].trim_start_matches(set).len();
     let sign_at = skip(0, &['"', '\'', '\\', ' ', ']', ')']);
     let sign = after[sign_at..].chars().next().filter(|c| matches!(c, '=' | ':'))?;
     let mut start = skip(sign_at + 1, &[' ', '=', ':', '\t']);
+    let nested = after[start..].starts_with(['{', '[']);
+    if around.syntax && (nested || after[start..].starts_with(['|', '>', '*', '&', '!', '#'])) {
+        return None;
+    }
     let escaped = after[start..].starts_with('\\');
     start += usize::from(escaped);
     let quote = after[start..].chars().next().filter(|c| matches!(c, '"' | '\''));
     start += usize::from(quote.is_some());
     let value = &after[start..];
+    if value.starts_with(MASK) || (!around.comment && begins_with_reference(value)) {
+        return None;
+    }
     let end = match (quote, sign) {
+        _ if around.comment || nested => value.find('\n'),
         (Some(quote), _) => value.find(|c| c == quote || (escaped && c == '\\') || c == '\n'),
         (None, '=') => {
             value.find(|c: char| c.is_whitespace() || matches!(c, '&' | ';' | '"' | '\'' | ',' | '}'))
@@ -328,11 +412,21 @@ fn assigned(after: &str) -> Option<Range<usize>> {
         (None, _) => value.find(['\n', '"', '\'']),
     };
     let value = value[..end.unwrap_or(value.len())].trim_end();
-    let nested = quote.is_none() && value.starts_with(['{', '[', '|', '>', '*', '&', '!', '#']);
-    let reference = value.starts_with("${") && !value[..value.find('}')?].contains(":-");
-    let says_nothing = matches!(value, "" | "true" | "false" | "null" | "~");
-    if nested && value != MASK || reference || says_nothing || value.starts_with(MASK) {
+    if is_reference(value) || matches!(value, "true" | "false" | "null" | "~") {
         return None;
     }
     Some(start..start + value.len())
 }
+
+/// Whether a value is a `${...}` without default, perhaps behind a word such as `Bearer`, and nothing more.
+fn begins_with_reference(value: &str) -> bool {
+    let bare = SCHEMES.iter().fold(value, |value, scheme| value.strip_prefix(scheme).unwrap_or(value));
+    let Some((place, behind)) = bare.strip_prefix("${").and_then(|inner| inner.split_once('}')) else {
+        return false;
+    };
+    let ends = behind.chars().next().is_none_or(|c| c.is_whitespace() || "\"'\\,}])&;".contains(c));
+    ends && !place.contains(":-") && !place.contains('(')
+}
+
+#[cfg(test)]
+mod tests;

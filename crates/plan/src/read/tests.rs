@@ -47,7 +47,22 @@ fn a_plan_that_uses_everything() {
             format!("{} {:?}{}", test.name, test.scenarios, thresholds.concat())
         })
         .collect();
-    insta::assert_snapshot!(tests.join("\n"), @"");
+    insta::assert_snapshot!(tests.join("\n"), @r#"
+    load [ScenarioId(0), ScenarioId(1)]
+      * p95 target<=500ms acceptable<=1s
+      * errors target<=0.1% acceptable<=1%
+      each service.p99 target<=2s
+      "run python" p95 target<=1s
+      "run python" p99.9 good<=1s fair<=2s poor<=3s over 30s after 5s
+      scenario "teacher" throughput target>=20/s acceptable>=10/s
+      scenario "teacher" checks target>=99.9%
+    open [ScenarioId(1)]
+      each service.p99 target<=2s
+      scenario "teacher" throughput target>=20/s acceptable>=10/s
+      scenario "teacher" checks target>=99.9%
+      * p95 target<=300ms over 30s
+      * errors target<=2% abort after 10s
+    "#);
 }
 
 #[test]
@@ -84,7 +99,12 @@ thresholds:
     "#);
     let impossible =
         "steps: [{get: /}]\ntests: {t: {rate: 10/s, stages: [{rate: 20/s}]}, u: {}, v: {vus: -1, for: 5}}";
-    insta::assert_snapshot!(told(impossible), @"");
+    insta::assert_snapshot!(told(impossible), @r#"
+    2:34: error: tests.t.stages[0].for: `for` is missing (say how long the stage lasts: `for: 30s`)
+    2:53: error: tests.u: this test has no load (write `vus: 50` (users) or `rate: 50/s` (arrivals), and how long: `for: 1m`)
+    2:66: error: tests.v.vus: "-1" cannot be read here (write a whole number, as in 50)
+    2:75: error: tests.v.for: "5" cannot be read here (add a unit: 5ms, 5s or 5m)
+    "#);
 }
 
 #[test]
@@ -265,7 +285,7 @@ fn hostile_texts_end_in_words() {
     check(deep("? "), "key is needed");
     check((0..2_000).map(|n| format!("{}a:\n", " ".repeat(n))).collect(), "levels of nesting");
     check(bomb, "more values than can be read");
-    check(merges, "levels of nesting");
+    check(merges, "more values than can be read");
     check(nested, "levels of nesting");
     check("a: 1\n".repeat(1_000_000), "this key stands twice");
     check((0..100_000).map(|n| format!("k{n}: 1\n")).collect(), "more than 10000 keys in one table");
