@@ -258,7 +258,7 @@ pub(crate) async fn receive(
                     let fault = match during {
                         _ if cut_short && incoming.begun() => Fault::Truncated,
                         _ if cut_short => Fault::Closed,
-                        _ => Fault::Io(during, error),
+                        _ => crate::tls::explain_late(during, error),
                     };
                     return Poll::Ready(Err(fault));
                 }
@@ -297,4 +297,117 @@ pub(crate) async fn receive(
         _ => probe.mark(Phase::Receive),
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The result of feeding `bytes` in pieces of these lengths, the connection ending behind the last.
+    fn fed(bytes: &[u8], cuts: &[usize]) -> Result<(u16, u64, bool, Vec<u8>), ErrorClass> {
+        let mut incoming = Incoming::new(Wants { head: true, ..Wants::default() }, Some(Vec::new()), 1 << 20);
+        let mut rest = bytes;
+        let mut cuts = cuts.iter().cycle();
+        while !rest.is_empty() {
+            let cut = cuts.next().map_or(rest.len(), |cut| (*cut).clamp(1, rest.len()));
+            let (piece, after) = rest.split_at(cut);
+            rest = after;
+            incoming.feed(piece).map_err(|fault| fault.class())?;
+        }
+        incoming.end().map_err(|fault| fault.class())?;
+        let body = incoming.sink.keep.take().unwrap_or_default();
+        Ok((incoming.head.status, incoming.sink.seen, incoming.reusable(), body))
+    }
+
+    /// Bytes that look enough like answers to get far into the parser.
+    fn answer_like() -> impl Strategy<Value = Vec<u8>> {
+        let parts = [
+            "HTTP/1.1 200 OK",
+            "HTTP/1.0 404 No",
+            "HTTP/1.1 100 C",
+            "HTTP/1.1 204 X",
+            "\r\n",
+            "\r\n\r\n",
+            "\n",
+            "content-length: 5\r\n",
+            "content-length: 3\r\n",
+            "transfer-encoding: chunked\r\n",
+            "connection: close\r\n",
+            "set-cookie: a=b\r\n",
+            "location: /x\r\n",
+            "x: y\r\n",
+            " folded\r\n",
+            "5\r\nhello\r\n",
+            "0\r\n\r\n",
+            "3;x=y\r\nabc\r\n",
+            "a",
+            "hello",
+            ":",
+            "\0",
+            "\r",
+        ];
+        let part = prop_oneof![
+            8 => proptest::sample::select(parts.to_vec()).prop_map(|text| text.as_bytes().to_vec()),
+            1 => proptest::collection::vec(any::<u8>(), 0..4),
+        ];
+        let start = prop_oneof![
+            4 => Just(b"HTTP/1.1 200 OK\r\n".to_vec()),
+            1 => Just(Vec::new()),
+        ];
+        (start, proptest::collection::vec(part, 0..12))
+            .prop_map(|(start, parts)| [vec![start], parts].concat().concat())
+    }
+
+    proptest! {
+        #[test]
+        fn the_result_is_the_same_however_the_bytes_are_cut(
+            bytes in answer_like(),
+            cuts in proptest::collection::vec(1usize..9, 1..6),
+        ) {
+            prop_assert_eq!(fed(&bytes, &[usize::MAX]), fed(&bytes, &cuts));
+            prop_assert_eq!(fed(&bytes, &[usize::MAX]), fed(&bytes, &[1]));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = fed(&bytes, &[7]);
+            let _ = fed(&[b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", bytes.as_slice()].concat(), &[3]);
+            let _ = fed(&[b"HTTP/1.1 200 OK\r\n", bytes.as_slice()].concat(), &[5]);
+        }
+
+        #[test]
+        fn what_httparse_refuses_or_finds_incomplete_is_never_complete_here(bytes in answer_like()) {
+            let mut headers = [httparse::EMPTY_HEADER; 64];
+            let mut theirs = httparse::Response::new(&mut headers);
+            let parsed = theirs.parse(&bytes);
+            match (head::parse(&bytes), parsed) {
+                (Ok(Some((head, length))), Ok(httparse::Status::Complete(their_length))) => {
+                    prop_assert_eq!((head.status, length), (theirs.code.unwrap_or(0), their_length));
+                }
+                // folding is accepted here where it does no harm
+                (Ok(Some(_)), other) => prop_assert!(
+                    memchr::memmem::find(&bytes, b"\n ").is_some() || memchr::memmem::find(&bytes, b"\n\t").is_some(),
+                    "{:?}", other
+                ),
+                _ => {}
+            }
+        }
+
+        #[test]
+        fn a_chunked_body_comes_back_whole(
+            chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..40), 0..6),
+            cut in 1usize..30,
+        ) {
+            let mut bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+            for chunk in &chunks {
+                bytes.extend_from_slice(format!("{:X};e=1\r\n", chunk.len()).as_bytes());
+                bytes.extend_from_slice(chunk);
+                bytes.extend_from_slice(b"\r\n");
+            }
+            bytes.extend_from_slice(b"0\r\nX: y\r\n\r\n");
+            let body = chunks.concat();
+            prop_assert_eq!(fed(&bytes, &[cut]), Ok((200, body.len() as u64, true, body)));
+        }
+    }
 }

@@ -105,7 +105,12 @@ impl HttpSession {
         let rng = self.rng.clone();
         let first = match self.take(shard, &step.origin) {
             Some(connection) => match self.exchange(operation, None, connection, probe).await {
-                Ok(answer) if is_final(step, &answer) => return self.finish(operation, answer, probe),
+                Ok(answer) if is_final(step, &answer) => {
+                    if answer.head.cookies {
+                        self.store_cookies(shard, &step.base, &answer);
+                    }
+                    return self.finish(operation, answer, probe);
+                }
                 Err(fault) if fault.before_answer() && step.idempotent => {
                     self.rng = rng;
                     None
@@ -284,11 +289,8 @@ impl HttpSession {
 
     /// Checks, outcome and words of a complete answer.
     #[inline]
-    fn finish(&mut self, operation: Operation<'_>, mut answer: Incoming, probe: &mut Probe<'_>) -> Outcome {
+    fn finish(&self, operation: Operation<'_>, mut answer: Incoming, probe: &mut Probe<'_>) -> Outcome {
         let Operation { shard, step, started, .. } = operation;
-        if answer.head.cookies {
-            self.store_cookies(shard, &step.base, &answer);
-        }
         let mut failed = false;
         if !step.checks.is_empty() {
             if step.reads_body
@@ -448,4 +450,34 @@ fn failure_text(status: u16, step: &Prepared, failed: u64) -> String {
 fn fail(fault: &Fault, probe: &mut Probe<'_>) -> Outcome {
     probe.fail(fault.class(), || fault.text());
     fault.outcome()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HttpProtocol, HttpSettings, RequestSpec};
+    use crucible_core::{Now, Protocol, Share, StepId, VuId, Worker, WorkerContext};
+    use std::sync::Arc;
+
+    struct Still;
+
+    impl Now for Still {
+        fn now(&self) -> Ns {
+            Ns::ZERO
+        }
+    }
+
+    #[tokio::test]
+    async fn a_user_stays_small() {
+        let spec = RequestSpec::new("GET", "http://localhost/").unwrap();
+        let protocol =
+            HttpProtocol::new(&HttpSettings::default(), vec![(StepId(0), Arc::new(spec))]).unwrap();
+        let worker = protocol.worker(&WorkerContext { share: Share::ALL, seed: 1 }).unwrap();
+        let mut session = worker.session(SessionContext { vu: VuId(0), seed: 1 });
+        let mut probe = Probe::new(&Still);
+        let held = size_of::<HttpSession>() + size_of::<Connection>();
+        let running = size_of_val(&session.run(Call { step: StepId(0), iteration: 0 }, &mut probe));
+        assert!(held <= 512, "an idle user holds {held} bytes");
+        assert!(running <= 2048, "a call under way holds {running} bytes");
+    }
 }

@@ -115,15 +115,7 @@ impl SecureChannel {
             rustls::Error::InvalidMessage(_) => {
                 "the server does not speak TLS on this port; is it http:// instead of https://?".to_owned()
             }
-            rustls::Error::AlertReceived(alert) => match alert {
-                rustls::AlertDescription::CertificateRequired | rustls::AlertDescription::BadCertificate => {
-                    "the server wants a client certificate; give `tls: {cert: ..., key: ...}`".to_owned()
-                }
-                rustls::AlertDescription::UnknownCA => {
-                    "the server does not trust our client certificate (unknown issuer)".to_owned()
-                }
-                other => format!("the server refused the TLS handshake: {other:?}"),
-            },
+            rustls::Error::AlertReceived(alert) => alert_text(*alert),
             other => format!("the TLS handshake failed: {other}"),
         };
         Fault::Told(ErrorClass::Tls, text)
@@ -146,7 +138,7 @@ impl SecureChannel {
                     day(not_before)
                 )
             }
-            CertificateError::UnknownIssuer if self.own_ca => {
+            CertificateError::UnknownIssuer | CertificateError::BadSignature if self.own_ca => {
                 "the server's certificate was not issued by the authority in tls.ca".to_owned()
             }
             CertificateError::UnknownIssuer => {
@@ -159,6 +151,28 @@ impl SecureChannel {
             CertificateError::Revoked => "the server's certificate was revoked".to_owned(),
             other => format!("the server's certificate is not accepted: {other:?}"),
         }
+    }
+}
+
+/// What a server's alert means.
+fn alert_text(alert: rustls::AlertDescription) -> String {
+    match alert {
+        rustls::AlertDescription::CertificateRequired | rustls::AlertDescription::BadCertificate => {
+            "the server wants a client certificate; give `tls: {cert: ..., key: ...}`".to_owned()
+        }
+        rustls::AlertDescription::UnknownCA => {
+            "the server does not trust our client certificate (unknown issuer)".to_owned()
+        }
+        other => format!("the server refused the TLS handshake: {other:?}"),
+    }
+}
+
+/// What an error behind the handshake means: TLS 1.3 servers judge a client's certificate only then.
+pub(crate) fn explain_late(during: During, error: io::Error) -> Fault {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::AlertReceived(alert)) => Fault::Told(ErrorClass::Tls, alert_text(*alert)),
+        Some(other) => Fault::Told(ErrorClass::Tls, format!("the TLS channel broke: {other}")),
+        None => Fault::Io(during, error),
     }
 }
 
