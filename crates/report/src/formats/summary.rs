@@ -208,18 +208,22 @@ fn phases(report: &Report<'_>, test: usize, out: &mut dyn Write) -> fmt::Result 
     Ok(())
 }
 
-/// Service time where it tells another story than response time.
+/// Service time where it tells another story than response time: the difference is time in which the request was
+/// due and not yet sent.
 fn apart(rows: &[Row<'_>], options: Options, out: &mut dyn Write) -> fmt::Result {
-    for row in rows.iter().filter(|row| row.step.is_some()) {
-        if let Some((service, response)) = row.service_apart() {
-            let text = format!(
-                "service p95 {service} of {}: once sent, requests took this; from the planned instant {response}",
-                named(row.name, options)
-            );
-            wrap(out, "  time", 8, WIDTH, &text)?;
-        }
+    let list: Vec<String> = rows
+        .iter()
+        .filter(|row| row.step.is_some())
+        .filter_map(|row| {
+            let (service, response) = row.service_apart()?;
+            Some(format!("{} {service} of {response}", named(row.name, options)))
+        })
+        .collect();
+    if list.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let text = format!("of the response p95, this much was service, once sent: {}", list.join(", "));
+    wrap(out, "  service", 11, WIDTH, &text)
 }
 
 fn failures(rows: &[Row<'_>], options: Options, out: &mut dyn Write) -> fmt::Result {
