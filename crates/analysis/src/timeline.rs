@@ -3,8 +3,7 @@
 //! Invariant: at most [`MOST_POINTS`] points; when one more comes, neighbours are merged pairwise, so that a run of
 //! any length is told with equal detail over its length.
 
-use crate::view::judged_response;
-use crucible_core::{Frame, Ns, Outcome};
+use crucible_core::{Frame, Histogram, Ns, Outcome};
 use crucible_record::Window;
 
 /// Most points that are kept.
@@ -79,9 +78,14 @@ impl Point {
 impl Point {
     /// The point of one window.
     pub fn of(window: &Window) -> Point {
-        let mut all = Frame::new(0);
-        window.steps.iter().for_each(|(_, frame)| all.merge(frame));
-        let judged = judged_response(&all);
+        let mut judged = Histogram::default();
+        for (_, frame) in &window.steps {
+            judged.merge(&frame.response);
+            judged.merge(&frame.censored);
+        }
+        let sum = |count: &dyn Fn(&Frame) -> u64| {
+            window.steps.iter().fold(0u64, |all, (_, frame)| all.saturating_add(count(frame)))
+        };
         let wall = window.to.since(window.from).as_secs_f64();
         Point {
             from: window.from,
@@ -89,9 +93,9 @@ impl Point {
             phase: window.phase,
             due: window.due,
             planned: window.iterations.iter().map(|(_, frame)| frame.planned).sum(),
-            ended: all.ended(),
-            ok: all.of(Outcome::Ok),
-            errors: all.errors(),
+            ended: sum(&Frame::ended),
+            ok: sum(&|frame| frame.of(Outcome::Ok)),
+            errors: sum(&Frame::errors),
             p50: judged.quantile(0.5),
             p95: judged.quantile(0.95),
             p99: judged.quantile(0.99),

@@ -79,7 +79,7 @@ impl Unit {
             Unit::Duration => Ns(value.max(0.0).round() as u64).to_string(),
             Unit::Share => units::show_share(value),
             Unit::PerSecond => format!("{}/s", units::show_number(value)),
-            Unit::Count => units::show_number(value),
+            Unit::Count => whole(value),
         }
     }
 }
@@ -171,6 +171,17 @@ impl Judgement {
     pub fn limit_shown(&self) -> String {
         self.limit.map_or_else(|| "-".to_owned(), |limit| self.unit.show(limit))
     }
+}
+
+/// A count with grouped digits, rounded.
+pub(crate) fn whole(count: f64) -> String {
+    units::group(count.round() as i64)
+}
+
+/// `1 window`, `1,200 windows`.
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    let number = units::group(i64::try_from(count).unwrap_or(i64::MAX));
+    if count == 1 { format!("{number} {one}") } else { format!("{number} {one}s") }
 }
 
 /// The judgements on one test.

@@ -1,6 +1,6 @@
 //! Counts are conserved: what was planned has ended or is under way, in every window and in total.
 
-use crate::verdict::{Judgement, Verdict};
+use crate::verdict::{Judgement, Verdict, counted};
 use crate::view::{Completeness, RunView};
 
 const NAME: &str = "conservation";
@@ -11,7 +11,7 @@ pub(crate) fn judge(view: &RunView) -> Vec<Judgement> {
     let books = &view.conservation;
     let broken = books.broken_step_windows + books.broken_iteration_windows;
     if let Some(first) = &books.first {
-        let why = format!("counts do not add up in {broken} windows; first: {first}");
+        let why = format!("counts do not add up in {}; the first: {first}", counted(broken, "window"));
         return vec![
             Judgement::new(NAME, "run", "counts", Verdict::Invalid, why).remedy(REMEDY).evidence(broken),
         ];
@@ -27,6 +27,6 @@ pub(crate) fn judge(view: &RunView) -> Vec<Judgement> {
             return vec![Judgement::new(NAME, "run", "counts", Verdict::Invalid, why).remedy(REMEDY)];
         }
     }
-    let why = format!("all {} planned operations are accounted for", books.steps.planned);
+    let why = format!("{} planned and accounted for", counted(books.steps.planned, "operation"));
     vec![Judgement::new(NAME, "run", "counts", Verdict::Pass, why).evidence(books.steps.planned)]
 }

@@ -4,7 +4,7 @@
 //! that was never made, leave the test inconclusive: in a sequence an earlier step stood in the way, and among weighted
 //! tasks the draw may have missed it.
 
-use crate::verdict::{Judgement, Verdict};
+use crate::verdict::{Judgement, Verdict, counted};
 use crate::view::RunView;
 use crucible_core::{ErrorClass, Frame, Outcome};
 use crucible_record::StepMeta;
@@ -29,7 +29,7 @@ pub(crate) fn judge(view: &RunView, test: usize) -> Vec<Judgement> {
     }
     let ok = all.of(Outcome::Ok);
     if out.is_empty() && ok == 0 {
-        let why = format!("none of {} operations succeeded", all.ended());
+        let why = format!("none of {} succeeded", counted(all.ended(), "operation"));
         out.push(Judgement::new(NAME, "all steps", "successes", Verdict::Fail, why).evidence(all.ended()));
     }
     if out.is_empty() {
@@ -51,14 +51,17 @@ fn judge_step(step: &StepMeta, frame: &Frame) -> Vec<Judgement> {
     if attempted == 0 {
         let why = match frame.ended() {
             0 => "it was never sent".to_owned(),
-            ended => format!("none of its {ended} operations was sent and answered (dropped or cut off)"),
+            ended => format!(
+                "none of its {} was sent and answered (dropped or cut off)",
+                counted(ended, "operation")
+            ),
         };
         let remedy = "in a sequence, mend the step before it; among weighted tasks, raise its weight or run longer; at \
                       overload, ask for less";
         return vec![say("samples", Verdict::Inconclusive, why).remedy(remedy)];
     }
     if ok == 0 {
-        let why = format!("it never succeeded in {attempted} attempts: {}", reasons(frame));
+        let why = format!("it never succeeded in {}: {}", counted(attempted, "attempt"), reasons(frame));
         let remedy = "check the request against the system (address, method, credentials, checks); a test whose \
                       operations all fail measures the failure";
         return vec![say("successes", Verdict::Fail, why).evidence(attempted).remedy(remedy)];
@@ -69,8 +72,8 @@ fn judge_step(step: &StepMeta, frame: &Frame) -> Vec<Judgement> {
         if held == 0 {
             let verdict = if failed == 0 { Verdict::Inconclusive } else { Verdict::Fail };
             let why = match failed {
-                0 => format!("the check `{check}` was never made in {attempted} operations"),
-                _ => format!("the check `{check}` never held: it failed {failed} times"),
+                0 => format!("the check `{check}` was never made in {}", counted(attempted, "operation")),
+                _ => format!("the check `{check}` never held: it failed {}", counted(failed, "time")),
             };
             let remedy = "see that the check can apply to the answers, or remove it";
             out.push(say("checks", verdict, why).evidence(held + failed).remedy(remedy));
@@ -90,7 +93,7 @@ fn reasons(frame: &Frame) -> String {
             .map(|(class, times)| (class.name().to_owned(), times))
             .collect();
     }
-    codes.sort_by(|a, b| b.1.cmp(&a.1));
+    codes.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
     let told: Vec<String> = codes.iter().take(3).map(|(what, times)| format!("{what} x {times}")).collect();
     if told.is_empty() { "no reason was recorded".into() } else { told.join(", ") }
 }

@@ -1,6 +1,6 @@
 //! The record is whole: no gaps, no damage, no note that condemns it, and an end.
 
-use crate::verdict::{Judgement, Verdict};
+use crate::verdict::{Judgement, Verdict, counted};
 use crate::view::{Completeness, RunView};
 use crucible_record::NoteKind;
 
@@ -15,8 +15,12 @@ pub(crate) fn judge(view: &RunView) -> Vec<Judgement> {
     }
     if let Some(first) = view.gaps.first() {
         let count = view.gaps.len() as u64;
-        let why =
-            format!("{count} gaps in what was observed; the first, from {}: {}", first.from, first.text);
+        let why = format!(
+            "{} in what was observed; the first, from {}: {}",
+            counted(count, "gap"),
+            first.from,
+            first.text
+        );
         out.push(
             invalid("gaps", why).evidence(count).remedy("mend the cause that the gap names and run it again"),
         );

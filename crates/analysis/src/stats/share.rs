@@ -19,7 +19,7 @@ impl ShareBounds {
     /// error `tail`. Source: Clopper and Pearson, Biometrika 26 (1934), by beta quantiles; Wilson, JASA 22 (1927), where
     /// hits and misses are both above 2,000.
     pub fn new(k: f64, n: f64, tail: f64) -> ShareBounds {
-        if !(n > 0.0) {
+        if n.is_nan() || n <= 0.0 {
             return ShareBounds { low: 0.0, high: 1.0 };
         }
         let k = k.clamp(0.0, n);
@@ -40,7 +40,7 @@ impl ShareBounds {
 /// The fewest operations, none of which is beyond the limit, that show with 95 % confidence that no more than the share
 /// `allowed` is: `ceil(ln 0.05 / ln (1 - allowed))`. For p99: 299. `u64::MAX` where nothing is allowed.
 pub fn smallest_sample(allowed: f64) -> u64 {
-    if !(allowed > 0.0) {
+    if allowed.is_nan() || allowed <= 0.0 {
         return u64::MAX;
     }
     if allowed >= 1.0 {
@@ -54,7 +54,7 @@ pub fn smallest_sample(allowed: f64) -> u64 {
 /// How many times more effective operations it takes until `settled` holds for the bounds, if hits go on as they do;
 /// `None` beyond a factor of 100,000.
 pub fn factor_until(k: f64, n: f64, tail: f64, settled: impl Fn(ShareBounds) -> bool) -> Option<f64> {
-    if !(n > 0.0) {
+    if n.is_nan() || n <= 0.0 {
         return None;
     }
     let holds = |factor: f64| settled(ShareBounds::new(k * factor, n * factor, tail));

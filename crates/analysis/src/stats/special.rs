@@ -32,7 +32,7 @@ pub fn ln_gamma(x: f64) -> f64 {
 /// The regularised incomplete beta function I_x(a, b) for `a, b > 0`. Source: DLMF 8.17.22, the continued fraction
 /// evaluated by the modified method of Lentz (1976); on its fast side by DLMF 8.17.4.
 pub fn beta_inc(a: f64, b: f64, x: f64) -> f64 {
-    if !(x > 0.0) {
+    if x.is_nan() || x <= 0.0 {
         return 0.0;
     }
     if x >= 1.0 {

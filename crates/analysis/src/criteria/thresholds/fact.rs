@@ -27,7 +27,12 @@ pub(super) fn judge(case: &Case<'_>) -> Judgement {
             .evidence(n)
             .remedy("run it longer");
     };
-    let counted = format!("{} in {n} operations, against {}", case.unit.show(value), case.limit_shown());
+    let counted = format!(
+        "{} in {}, against {}",
+        case.unit.show(value),
+        crate::verdict::counted(n, "operation"),
+        case.limit_shown()
+    );
     let holds = meets(value, case.limit, Better::Lower);
     let below = latency.count().saturating_sub(latency.count_above(Ns(case.limit.max(0.0) as u64)));
     let (verdict, why, remedy) = match case.tracker.threshold.measure {

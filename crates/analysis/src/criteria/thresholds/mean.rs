@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::bands::meets;
-use crate::verdict::{Judgement, Verdict};
+use crate::verdict::{Judgement, Verdict, counted};
 use crucible_core::threshold::{Better, Measure};
 
 pub(super) fn judge(case: &Case<'_>) -> Judgement {
@@ -17,10 +17,13 @@ pub(super) fn judge(case: &Case<'_>) -> Judgement {
     let samples = if throughput { case.ok() } else { sums.n() as u64 };
     let better = threshold.measure.better();
     let (shown, limit) = (case.unit.show(value), case.limit_shown());
-    let counted =
-        format!("{shown} over {} windows and {samples} operations, against {limit}", sums.windows());
+    let told = format!(
+        "{shown} over {} and {}, against {limit}",
+        counted(sums.windows(), "window"),
+        counted(samples, "operation")
+    );
     let Some(half) = sums.half_width(case.tail) else {
-        let why = format!("{counted}: one window shows nothing about its own spread");
+        let why = format!("{told}: one window shows nothing about its own spread");
         return case
             .with(Verdict::Inconclusive, why, value, samples)
             .remedy("run it for at least ten seconds");
@@ -38,20 +41,20 @@ pub(super) fn judge(case: &Case<'_>) -> Judgement {
         Verdict::Fail
     };
     let (why, remedy) = match verdict {
-        Verdict::Pass => (counted, String::new()),
+        Verdict::Pass => (told, String::new()),
         Verdict::Inconclusive => {
             let distance = (value - case.limit).abs();
             // the half width shrinks with the root of the time
             let factor = (distance > 0.0).then(|| (half / distance).powi(2)).filter(|f| *f < 1e5);
             let why = format!(
-                "{counted}: the mean lies between {} and {}, with 95 % confidence each",
+                "{told}: the mean lies between {} and {}, at 95 % each way",
                 case.unit.show(low),
                 case.unit.show(high)
             );
             (why, case.more_time(factor))
         }
-        _ if throughput => (counted, "ask for more load if the target had room, or make it faster".into()),
-        _ => (counted, "make it faster, or accept more by moving the limit".into()),
+        _ if throughput => (told, "ask for more load if the target had room, or make it faster".into()),
+        _ => (told, "make it faster, or accept more by moving the limit".into()),
     };
     let mut judgement = case.with(verdict, why, value, samples).remedy(remedy);
     judgement.interval = Some((low, high));

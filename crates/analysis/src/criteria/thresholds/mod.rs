@@ -14,7 +14,7 @@ mod stretches;
 use super::evidence::attempted;
 use crate::bands;
 use crate::tracker::{Tracker, latency_of};
-use crate::verdict::{Judgement, Unit, Verdict};
+use crate::verdict::{Judgement, Unit, Verdict, counted};
 use crate::view::{RunView, Totals};
 use crucible_core::threshold::{LimitUnit, Measure};
 use crucible_core::{Frame, Histogram, Outcome};
@@ -109,6 +109,7 @@ impl<'a> Case<'a> {
     fn measure(&self) -> String {
         let name = self.tracker.threshold.measure.name();
         match self.tracker.threshold.over {
+            Some(over) if over.0 % 1_000_000_000 == 0 => format!("{name} over {}s", over.0 / 1_000_000_000),
             Some(over) => format!("{name} over {over}"),
             None => name.to_string(),
         }
@@ -144,7 +145,10 @@ impl<'a> Case<'a> {
         Some(if attempted > 0 {
             self.say(
                 Verdict::Fail,
-                format!("none of {attempted} operations succeeded, so there is no figure to judge"),
+                format!(
+                    "none of {} succeeded, so there is no figure to judge",
+                    counted(attempted, "operation")
+                ),
             )
             .evidence(0)
             .remedy("make the operation succeed first; see the judgement on its evidence")
@@ -174,7 +178,7 @@ impl<'a> Case<'a> {
     fn more_time(&self, factor: Option<f64>) -> String {
         let more = factor.map(|factor| (factor - 1.0).max(0.0) * self.seconds());
         match more {
-            Some(seconds) if seconds <= 7.0 * 86_400.0 => {
+            Some(seconds) if seconds <= 86_400.0 => {
                 let seconds = seconds.ceil().max(1.0);
                 format!("run about {} longer at this rate", crucible_core::Ns::from_secs_f64(seconds))
             }

@@ -4,7 +4,7 @@ use super::Case;
 use crate::stats::share::factor_until;
 use crate::stats::{ShareBounds, smallest_sample};
 use crate::tracker::BandSums;
-use crate::verdict::{Judgement, Verdict};
+use crate::verdict::{Judgement, Verdict, counted, whole};
 use crucible_core::units::show_share;
 
 /// Fewer exceedances than this say too little about their own clumping.
@@ -27,8 +27,12 @@ pub(super) fn judge(case: &Case<'_>, p: f64) -> Judgement {
     let possible = ShareBounds::new(share * effective, effective, case.tail);
     let needed = smallest_sample(allowed);
     let limit = case.limit_shown();
-    let beyond =
-        format!("{} of {n} operations were above {limit} ({} allowed)", sums.known, show_share(allowed));
+    let beyond = format!(
+        "{} of {} took longer than {limit} ({} allowed)",
+        whole(sums.known),
+        counted(n, "operation"),
+        show_share(allowed)
+    );
     let verdict = if known.low > allowed {
         Verdict::Fail
     } else if n >= needed && possible.high <= allowed {
@@ -38,20 +42,23 @@ pub(super) fn judge(case: &Case<'_>, p: f64) -> Judgement {
     };
     let why = match verdict {
         Verdict::Inconclusive if n < needed => {
-            format!("{beyond}: it takes at least {needed} operations to tell this percentile")
+            format!("{beyond}: it takes at least {} to tell this percentile", counted(needed, "operation"))
         }
         Verdict::Inconclusive if cut > 0 && known_holds(sums, n, allowed) && share > allowed => {
             format!(
                 "{beyond}, and {} more were cut off before it could be known",
-                sums.possible.y() - sums.known
+                whole(sums.possible.y() - sums.known)
             )
         }
-        Verdict::Inconclusive => format!(
-            "{beyond}: between {} and {} are, with 95 % confidence each, as the {n} are worth {} independent ones",
-            show_share(known.low),
-            show_share(possible.high),
-            effective.floor()
-        ),
+        Verdict::Inconclusive => {
+            let clumps = if effective < 0.9 * n as f64 {
+                format!("; they come in clumps and are worth {} independent ones", whole(effective.floor()))
+            } else {
+                String::new()
+            };
+            let (low, high) = (show_share(known.low), show_share(possible.high));
+            format!("{beyond}: the true share lies between {low} and {high}, at 95 % each way{clumps}")
+        }
         _ => beyond,
     };
     let remedy = remedy(case, sums, n, needed, effective, allowed, verdict);
@@ -99,7 +106,7 @@ fn remedy(
             let time = case.more_time(factor);
             match factor {
                 Some(factor) if factor.is_finite() => {
-                    format!("{time} (about {:.0} more operations)", ((factor - 1.0) * n as f64).ceil())
+                    format!("{time} (about {} more operations)", whole(((factor - 1.0) * n as f64).ceil()))
                 }
                 _ => time,
             }

@@ -4,7 +4,7 @@ use super::Case;
 use crate::stats::share::factor_until;
 use crate::stats::{ShareBounds, smallest_sample};
 use crate::tracker::bad_limit;
-use crate::verdict::{Judgement, Verdict};
+use crate::verdict::{Judgement, Verdict, whole};
 use crucible_core::threshold::Measure;
 
 pub(super) fn judge(case: &Case<'_>) -> Judgement {
@@ -41,13 +41,16 @@ pub(super) fn judge(case: &Case<'_>) -> Judgement {
     } else {
         Verdict::Inconclusive
     };
-    let counted = format!("{bad} of {n} {what}");
+    let counted = format!("{} of {} {what}", whole(bad), whole(n));
     let why = match verdict {
         Verdict::Inconclusive if bad == 0.0 => {
-            format!("{counted}: it takes {} without any to show this limit", smallest_sample(limit))
+            format!(
+                "{counted}: it takes {} without any to show this limit",
+                whole(smallest_sample(limit) as f64)
+            )
         }
         Verdict::Inconclusive => format!(
-            "{counted}: the share lies between {} and {}, with 95 % confidence each",
+            "{counted}: the share lies between {} and {}, at 95 % each way",
             case.unit.show(bounds.low),
             case.unit.show(bounds.high)
         ),
@@ -60,7 +63,7 @@ pub(super) fn judge(case: &Case<'_>) -> Judgement {
             let settled = |b: ShareBounds| b.high <= limit || b.low > limit;
             let factor = factor_until(share * effective, effective, case.tail, settled);
             let time = case.more_time(factor);
-            factor.map_or(time.clone(), |f| format!("{time} (about {:.0} more)", ((f - 1.0) * n).ceil()))
+            factor.map_or(time.clone(), |f| format!("{time} (about {} more)", whole(((f - 1.0) * n).ceil())))
         }
     };
     let mut judgement = case.with(verdict, why, bad_limit(measure, share), n as u64).remedy(remedy);

@@ -14,7 +14,7 @@ pub(super) fn judge(case: &Case<'_>, found: &Stretches) -> Judgement {
     }
     let skipped = match found.too_few {
         0 => String::new(),
-        few => format!("; {few} further stretches had too few samples to be judged"),
+        few => format!("; {} more had too few samples to be judged", stretches(few)),
     };
     let Some(worst) = &found.worst else {
         let why = format!("no stretch of this length could be judged{skipped}");
@@ -25,20 +25,20 @@ pub(super) fn judge(case: &Case<'_>, found: &Stretches) -> Judgement {
     let told = tell(case, worst);
     let (verdict, why, remedy) = if found.broken > 0 {
         let why =
-            format!("{} of {} stretches broke it; the worst: {told}{skipped}", found.broken, found.judged);
+            format!("{} of {} broke it; the worst: {told}{skipped}", found.broken, stretches(found.judged));
         (Verdict::Fail, why, "see the timeline for what happened then")
     } else if found.undecided > 0 {
         let why = format!(
-            "{} of {} stretches could not be decided, as operations were cut off before the limit; the worst: \
-             {told}{skipped}",
-            found.undecided, found.judged
+            "{} of {} could not be decided, as operations were cut off before the limit; the worst: {told}{skipped}",
+            found.undecided,
+            stretches(found.judged)
         );
         (Verdict::Inconclusive, why, "give operations more time than the limit (time limit, graceful stop)")
     } else if found.judged <= found.too_few {
-        let why = format!("only {} stretches could be judged{skipped}", found.judged);
+        let why = format!("only {} could be judged{skipped}", stretches(found.judged));
         (Verdict::Inconclusive, why, "use longer stretches or a higher rate")
     } else {
-        (Verdict::Pass, format!("all {} stretches held it; the worst: {told}{skipped}", found.judged), "")
+        (Verdict::Pass, format!("it held over {}; the worst: {told}{skipped}", stretches(found.judged)), "")
     };
     let mut judgement = case.say(verdict, why).evidence(found.judged).remedy(remedy);
     if !matches!(threshold.measure, Measure::Percentile(_) | Measure::ServicePercentile(_)) {
@@ -46,6 +46,10 @@ pub(super) fn judge(case: &Case<'_>, found: &Stretches) -> Judgement {
     }
     judgement.band = worst.band.map(|index| threshold.bands[index].name.clone());
     judgement
+}
+
+fn stretches(count: u64) -> String {
+    if count == 1 { "1 stretch".to_owned() } else { format!("{count} stretches") }
 }
 
 fn tell(case: &Case<'_>, worst: &Worst) -> String {
