@@ -49,7 +49,7 @@ fn percentiles_pass_fail_or_say_what_is_missing() {
 
 #[test]
 fn what_people_read_about_a_percentile() {
-    let slow = |slow| move |second: u64| mixed(100, if second % 3 == 0 { slow } else { 0 });
+    let slow = |slow| move |second: u64| mixed(100, if second.is_multiple_of(3) { slow } else { 0 });
     insta::assert_snapshot!(told(&judged("* p99 ok<=100ms", 60, slow(2))), @"all steps p99 pass: 10.0ms (40 of 6,040 operations took longer than 100ms (1.00% allowed)) |");
     insta::assert_snapshot!(told(&judged("* p99 ok<=100ms", 60, slow(3))), @"all steps p99 inconclusive: 10.0ms (60 of 6,060 operations took longer than 100ms (1.00% allowed): the true share lies between 0.71% and 1.35%, at 95 % each way; they come in clumps and are worth 2,915 independent ones) | run about 15h36m longer at this rate (about 5,673,675 more operations)");
     insta::assert_snapshot!(told(&judged("* p99 ok<=100ms", 60, slow(9))), @"all steps p99 fail: 500ms (180 of 6,180 operations took longer than 100ms (1.00% allowed)) | make it faster, or accept more by moving the limit");
