@@ -8,13 +8,16 @@
 //! of the project depends on this crate.
 
 mod clock;
+mod evaluation;
 mod gate;
 mod limit;
 mod metrics;
+mod sandbox;
 mod serve;
 mod stories;
 mod system;
 mod truth;
 
+pub use evaluation::run_part;
 pub use system::{Announcement, GroundOptions, SYSTEMS, System, find};
 pub use truth::{SWITCHES, Switch};

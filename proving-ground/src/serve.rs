@@ -5,7 +5,7 @@ use crate::system::{Announcement, GroundOptions, System};
 use crate::truth::Truth;
 use axum::serve::ListenerExt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,7 +24,12 @@ pub(crate) struct Application {
     pub(crate) draining: Arc<AtomicBool>,
 }
 
-pub(crate) fn run(system: &System, mut options: GroundOptions) -> Result<(), String> {
+/// Runs a system that is one process.
+pub(crate) fn run(
+    system: &System,
+    build: fn(&Path, Truth) -> Result<Application, String>,
+    mut options: GroundOptions,
+) -> Result<(), String> {
     let truth = Truth::parse(&options.truth)?;
     let (data, _temporary) = data_folder(options.data.take())?;
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).div_ceil(2);
@@ -34,7 +39,7 @@ pub(crate) fn run(system: &System, mut options: GroundOptions) -> Result<(), Str
         .build()
         .map_err(|e| format!("cannot start the runtime: {e}"))?;
     let given = truth.given.clone();
-    let application = (system.build)(&data, truth)?;
+    let application = build(&data, truth)?;
     let result = runtime.block_on(async {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
         let listener =
@@ -47,6 +52,7 @@ pub(crate) fn run(system: &System, mut options: GroundOptions) -> Result<(), Str
             address,
             url: format!("http://{address}"),
             pid: std::process::id(),
+            parts: Vec::new(),
             data: data.clone(),
             truth: given,
         });
@@ -57,7 +63,8 @@ pub(crate) fn run(system: &System, mut options: GroundOptions) -> Result<(), Str
     result
 }
 
-async fn serve(
+/// Serves until `stop` and then for as long as the requests under way take, ten seconds at most.
+pub(crate) async fn serve(
     application: Application,
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -81,7 +88,8 @@ async fn serve(
     }
 }
 
-fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, String> {
+/// Catches SIGTERM and Ctrl-C from now on; resolves at the first.
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, String> {
     let catch = |kind| signal(kind).map_err(|e| format!("cannot catch signals: {e}"));
     let mut terminate = catch(SignalKind::terminate())?;
     let mut interrupt = catch(SignalKind::interrupt())?;
@@ -93,8 +101,8 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, String> {
     })
 }
 
-/// The folder, and what removes it at the end if it is temporary.
-fn data_folder(wanted: Option<PathBuf>) -> Result<(PathBuf, Option<tempfile::TempDir>), String> {
+/// The folder for the data, and what removes it at the end if it is temporary.
+pub(crate) fn data_folder(wanted: Option<PathBuf>) -> Result<(PathBuf, Option<tempfile::TempDir>), String> {
     match wanted {
         Some(path) => {
             std::fs::create_dir_all(&path)

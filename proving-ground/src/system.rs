@@ -4,7 +4,7 @@
 //! after a signal (SIGTERM or Ctrl-C) when requests under way have been answered or the drain limit has passed.
 
 use crate::truth::Truth;
-use crate::{serve, stories};
+use crate::{evaluation, serve, stories};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -17,12 +17,21 @@ pub struct System {
     pub about: &'static str,
     /// Name of the folder under `suites/` with a plan for it.
     pub suite: &'static str,
-    /// Makes the application on an existing, writable data folder. The error fits "failed to start ...".
-    pub(crate) build: fn(&Path, Truth) -> Result<serve::Application, String>,
+    /// How it runs.
+    pub(crate) build: Build,
+}
+
+/// What `System::run` does. The error of both fits "failed to start ...".
+#[derive(Debug)]
+pub(crate) enum Build {
+    /// One process: makes the application on an existing, writable data folder.
+    One(fn(&Path, Truth) -> Result<serve::Application, String>),
+    /// Several processes: supervises them until it is told to stop.
+    Parts(fn(&System, GroundOptions) -> Result<(), String>),
 }
 
 /// All systems, in the order in which help shows them.
-pub const SYSTEMS: &[System] = &[stories::SYSTEM];
+pub const SYSTEMS: &[System] = &[evaluation::SYSTEM, stories::SYSTEM];
 
 /// The system of this name.
 pub fn find(name: &str) -> Option<&'static System> {
@@ -53,6 +62,8 @@ pub struct Announcement {
     pub url: String,
     /// Process id of the server.
     pub pid: u32,
+    /// Names and process ids of its further processes, for a system that has any.
+    pub parts: Vec<(String, u32)>,
     /// Where its data lies.
     pub data: PathBuf,
     /// The switches that are on, in canonical text.
@@ -65,7 +76,10 @@ impl System {
     /// Errors: an unknown or unreadable switch, a port that is taken, a data folder that cannot be written, a
     /// database that cannot be opened. The text fits "failed to run the system: ...".
     pub fn run(&self, options: GroundOptions) -> Result<(), String> {
-        serve::run(self, options)
+        match self.build {
+            Build::One(build) => serve::run(self, build, options),
+            Build::Parts(supervise) => supervise(self, options),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! One row per switch in [`SWITCHES`]; help and tests walk the rows.
 
+use crate::evaluation::switches::{self as evaluation, Bugs};
 use crucible_core::units::{parse_duration, parse_rate};
 use crucible_core::{Ns, Rng};
 
@@ -54,6 +55,78 @@ pub const SWITCHES: &[Switch] = &[
         example: "30s",
         set: set_cache,
     },
+    Switch {
+        name: "split",
+        doc: "share of the jobs that go to the new queue of the evaluation platform; the others go to the old one",
+        example: "50%",
+        set: evaluation::set_split,
+    },
+    Switch {
+        name: "runners",
+        doc: "worker processes of each queue; with a fixed service time S a queue carries at most runners/S",
+        example: "2",
+        set: evaluation::set_runners,
+    },
+    Switch {
+        name: "lease",
+        doc: "how long a queue waits for a sign of life of a worker before it delivers the job again",
+        example: "2s",
+        set: evaluation::set_lease,
+    },
+    Switch {
+        name: "lose",
+        doc: "one job in each N of a queue is acknowledged and then exists nowhere: n jobs lose n/N",
+        example: "1/50",
+        set: evaluation::set_lose,
+    },
+    Switch {
+        name: "repeat",
+        doc: "one job in each N of a queue has its effect twice: n jobs have n(1 + 1/N) effects",
+        example: "1/50",
+        set: evaluation::set_repeat,
+    },
+    Switch {
+        name: "reorder",
+        doc: "on: a queue delivers any of its waiting jobs with equal chance instead of the oldest",
+        example: "on",
+        set: evaluation::set_reorder,
+    },
+    Switch {
+        name: "corrupt",
+        doc: "one job in each N of a queue has one character of its output changed: n jobs give n/N wrong ones",
+        example: "1/50",
+        set: evaluation::set_corrupt,
+    },
+    Switch {
+        name: "ack-before-commit",
+        doc: "a queue acknowledges at once and commits every TIME: a kill loses the jobs of TIME/2 on average",
+        example: "200ms",
+        set: evaluation::set_ack_before_commit,
+    },
+    Switch {
+        name: "completed-before-output",
+        doc: "a job is completed with an empty output; the output follows after TIME",
+        example: "300ms",
+        set: evaluation::set_completed_before_output,
+    },
+    Switch {
+        name: "late-status-overwrite",
+        doc: "one finished job in each N of a queue turns from its final status back to running, for good, after 300 ms",
+        example: "1/50",
+        set: evaluation::set_late_status,
+    },
+    Switch {
+        name: "zombie-worker",
+        doc: "on: a worker whose queue went away and came back stays alive and healthy, but takes no work any more",
+        example: "on",
+        set: evaluation::set_zombie,
+    },
+    Switch {
+        name: "stored-but-500",
+        doc: "one submission in each N answers 500 although the job is stored and will run",
+        example: "1/50",
+        set: evaluation::set_stored_but_500,
+    },
     Switch { name: "seed", doc: "seed of everything drawn", example: "7", set: set_seed },
 ];
 
@@ -105,6 +178,8 @@ pub(crate) struct Truth {
     pub(crate) readers: usize,
     pub(crate) cache: Ns,
     pub(crate) seed: u64,
+    /// Switches of the evaluation platform.
+    pub(crate) bugs: Bugs,
     /// What was asked for, as it was written.
     pub(crate) given: Vec<String>,
 }
@@ -119,6 +194,7 @@ impl Default for Truth {
             readers: 4,
             cache: Ns::from_secs(30),
             seed: 1,
+            bugs: Bugs::default(),
             given: Vec::new(),
         }
     }
@@ -148,12 +224,17 @@ impl Truth {
 
     /// Whether request `number` is one of those that fail.
     pub(crate) fn fails(&self, number: u64) -> bool {
-        self.errors
-            .is_some_and(|of| Rng::new(self.seed, "errors", number / of).between(0, of - 1) == number % of)
+        self.errors.is_some_and(|of| chosen(self.seed, "errors", of, number))
     }
 }
 
-fn positive(value: &str) -> Result<usize, String> {
+/// Whether `number` is the one of its block of `of` that is drawn for `purpose`.
+pub(crate) fn chosen(seed: u64, purpose: &str, of: u64, number: u64) -> bool {
+    Rng::new(seed, purpose, number / of).between(0, of - 1) == number % of
+}
+
+/// A number from 1 to 10000.
+pub(crate) fn positive(value: &str) -> Result<usize, String> {
     value
         .parse()
         .ok()
@@ -199,9 +280,14 @@ fn set_service(truth: &mut Truth, value: &str) -> Result<(), String> {
 }
 
 fn set_errors(truth: &mut Truth, value: &str) -> Result<(), String> {
-    let of = value.strip_prefix("1/").and_then(|n| n.parse::<u64>().ok()).filter(|n| *n > 0);
-    truth.errors = Some(of.ok_or("write 1/N, as in 1/100")?);
+    truth.errors = Some(one_in(value)?);
     Ok(())
+}
+
+/// The N of `1/N`.
+pub(crate) fn one_in(value: &str) -> Result<u64, String> {
+    let of = value.strip_prefix("1/").and_then(|n| n.parse::<u64>().ok()).filter(|n| *n > 0);
+    of.ok_or_else(|| "write 1/N, as in 1/100".into())
 }
 
 fn set_limit(truth: &mut Truth, value: &str) -> Result<(), String> {

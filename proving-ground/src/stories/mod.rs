@@ -16,12 +16,12 @@ mod store;
 mod tales;
 mod whispers;
 
-use crate::system::System;
+use crate::system::{Build, System};
 
 /// The row.
 pub(crate) const SYSTEM: System = System {
     name: "stories",
     about: "story platform: feeds, full-text search, shelves and whispers over SQLite with a cache in front",
     suite: "stories",
-    build: app::build,
+    build: Build::One(app::build),
 };
