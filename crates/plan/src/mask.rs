@@ -201,11 +201,9 @@ impl Scalars {
     /// A value is complete: a key comes next, if this is a table.
     fn done(&mut self) {
         let inherited = self.levels.iter().rev().nth(1).is_some_and(|level| level.secret);
-        if let Some(level) = self.levels.last_mut() {
-            if level.map {
-                level.key_next = true;
-                level.secret = inherited;
-            }
+        if let Some(level) = self.levels.last_mut().filter(|level| level.map) {
+            level.key_next = true;
+            level.secret = inherited;
         }
     }
 

@@ -5,6 +5,7 @@ use crucible_core::{Diagnostic, Ns, ScenarioId, StepId, StepSpec};
 use crucible_schedule::Load;
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// A validated plan.
@@ -34,6 +35,19 @@ pub struct Plan {
     pub remarks: Vec<String>,
     /// Warnings found while reading.
     pub warnings: Vec<Diagnostic>,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("name", &self.name)
+            .field("seed", &self.seed)
+            .field("scenarios", &self.scenarios)
+            .field("steps", &self.steps)
+            .field("tests", &self.tests)
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What one kind of user does.

@@ -23,19 +23,17 @@ const MISTAKES_MAX: usize = 1_000;
 /// Longest text in bytes.
 const TEXT_MAX: usize = 32 << 20;
 
-/// Where `event` begins.
+/// Turns the text of a scalar into another one, if it differs. The error is what is wrong and what would be right.
+pub(crate) type Expand<'f> = &'f dyn Fn(&str) -> Result<Option<String>, (String, String)>;
+
+/// Where a span begins.
 pub(crate) fn position(span: &Span) -> Position {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Position { line: number(span.start.line()), column: number(span.start.col()).saturating_add(1) }
 }
 
-/// Reads `text` as one document. `expand` turns the text of each scalar into another one, or says what is wrong and
-/// what would be right. Mistakes go to `diagnostics`; `None` if there is no tree to go on with.
-pub(crate) fn parse(
-    text: &str,
-    expand: &dyn Fn(&str) -> Result<Option<String>, (String, String)>,
-    diagnostics: &Diagnostics,
-) -> Option<Node> {
+/// Reads `text` as one document, the values of its scalars passed through `expand`. Mistakes go to `diagnostics`; `None` if there is no tree to go on with.
+pub(crate) fn parse(text: &str, expand: Expand<'_>, diagnostics: &Diagnostics) -> Option<Node> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.len() > TEXT_MAX {
         let message = format!("this text has {} MiB, a plan ends at {}", text.len() >> 20, TEXT_MAX >> 20);
@@ -132,10 +130,9 @@ pub(crate) fn plain(text: &str) -> NodeKind {
         return NodeKind::Int(value);
     }
     if unsigned.len() <= 400 && unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        if unsigned.bytes().all(|b| b.is_ascii_digit()) {
-            if let Ok(value) = text.parse() {
-                return NodeKind::Int(value);
-            }
+        let whole = unsigned.bytes().all(|b| b.is_ascii_digit());
+        if let (true, Ok(value)) = (whole, text.parse()) {
+            return NodeKind::Int(value);
         }
         let number = unsigned.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
         if let (true, Ok(value)) = (number, text.parse()) {
@@ -178,7 +175,7 @@ struct OpenMap {
 
 struct Loader<'d> {
     diagnostics: &'d Diagnostics,
-    expand: &'d dyn Fn(&str) -> Result<Option<String>, (String, String)>,
+    expand: Expand<'d>,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
     root: Option<Node>,
@@ -188,10 +185,7 @@ struct Loader<'d> {
 }
 
 impl<'d> Loader<'d> {
-    fn new(
-        diagnostics: &'d Diagnostics,
-        expand: &'d dyn Fn(&str) -> Result<Option<String>, (String, String)>,
-    ) -> Loader<'d> {
+    fn new(diagnostics: &'d Diagnostics, expand: Expand<'d>) -> Loader<'d> {
         Loader {
             diagnostics,
             expand,
@@ -278,10 +272,8 @@ impl<'d> Loader<'d> {
             self.error(at, format!("more than {DEPTH_MAX} levels of nesting"), "flatten it");
             return Err(Stop);
         }
-        if let Some(tag) = tag {
-            if !(tag.is_yaml_core_schema() && tag.suffix == expected) {
-                self.unknown_tag(at, tag);
-            }
+        if let Some(tag) = tag.filter(|tag| !(tag.is_yaml_core_schema() && tag.suffix == expected)) {
+            self.unknown_tag(at, tag);
         }
         self.open.push(Open { at, anchor, weight: 1, depth: 1, kind });
         Ok(())

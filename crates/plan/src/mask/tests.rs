@@ -46,7 +46,7 @@ fn long_lines_take_no_longer_than_their_length() {
         "http://a:b@c/",
         "bearer a ",
     ] {
-        let text = piece.repeat(2_000_000 / piece.len());
+        let text = piece.repeat(500_000 / piece.len());
         assert!(mask_lines(&text, true).len() <= text.len() * 2);
     }
 }
