@@ -110,6 +110,18 @@ mod tests {
         assert_eq!(cut("\n\n\n", 4, true), "\\n\\~");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_text_no_line_is_wider_and_none_commands(text in "\\PC{0,300}|[\\x00-\\x7f]{0,200}", width in 20usize..100) {
+            let mut out = String::new();
+            wrap(&mut out, "lead", 6, width, &clean(&text)).unwrap();
+            proptest::prop_assert!(out.lines().all(|line| line.chars().count() <= width));
+            proptest::prop_assert!(!out.chars().any(|c| c != '\n' && is_unsafe(c)));
+            let short = cut(&text, width, false);
+            proptest::prop_assert!(short.chars().count() <= width && !short.chars().any(is_unsafe));
+        }
+    }
+
     #[test]
     fn lines_are_no_wider_than_asked() {
         let mut out = String::new();

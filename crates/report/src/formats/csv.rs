@@ -122,6 +122,20 @@ fn cell(text: &str) -> String {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn a_cell_is_one_cell_and_no_formula(text in proptest::string::string_regex("[=+@,;\"'\\r\\n\\ta-c-]{0,20}").unwrap()) {
+            let cell = cell(&text);
+            proptest::prop_assert!(!cell.contains(['\r', '\n', '\t']));
+            let inner = match cell.strip_prefix('"') {
+                Some(rest) => rest.strip_suffix('"').unwrap().replace("\"\"", "\u{1}"),
+                None => cell.clone(),
+            };
+            proptest::prop_assert!(!inner.contains('"'), "{}", cell);
+            proptest::prop_assert!(!inner.trim_start().starts_with(['=', '+', '-', '@']), "{}", cell);
+        }
+    }
+
     #[test]
     fn cells_are_quoted_and_no_formulas() {
         let check = |text: &str, expected: &str| assert_eq!(cell(text), expected, "{text:?}");

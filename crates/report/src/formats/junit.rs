@@ -113,3 +113,23 @@ fn escape(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn text_can_neither_end_an_element_nor_an_attribute(text in proptest::prelude::any::<String>()) {
+            let escaped = escape(&text);
+            proptest::prop_assert!(!escaped.contains(['<', '>', '"', '\'']));
+            // XML 1.0, production 2: the characters that a document may hold
+            let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+            proptest::prop_assert!(escaped.chars().all(allowed));
+            for part in escaped.split('&').skip(1) {
+                let known = ["amp;", "lt;", "gt;", "quot;", "apos;"].iter().any(|name| part.starts_with(name));
+                proptest::prop_assert!(known, "{}", escaped);
+            }
+        }
+    }
+}

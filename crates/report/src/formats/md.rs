@@ -282,6 +282,20 @@ fn environment(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn text_cannot_leave_its_cell(text in proptest::string::string_regex("[|\\\\`<>\\n\\r&@\\[\\]()!a:. w]{0,30}").unwrap()) {
+            let safe = safe(&text);
+            proptest::prop_assert!(!safe.contains(['<', '>', '\n', '\r', '@', ':']));
+            // every mark of Markdown's own stands behind an odd number of backslashes
+            let chars: Vec<char> = safe.chars().collect();
+            for (at, c) in chars.iter().enumerate().filter(|(_, c)| "|`[]()!".contains(**c)) {
+                let slashes = chars[..at].iter().rev().take_while(|c| **c == '\\').count();
+                proptest::prop_assert!(slashes % 2 == 1, "{} at {} in {}", c, at, safe);
+            }
+        }
+    }
+
     #[test]
     fn foreign_text_stays_text() {
         let check = |text: &str, expected: &str| assert_eq!(safe(text), expected, "{text:?}");
