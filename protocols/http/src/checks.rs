@@ -174,7 +174,7 @@ impl ValueTest {
                 Value::String(text) => self.holds_text(text.as_bytes()),
                 Value::Array(list) => list.iter().any(|item| match (item, self) {
                     (Value::String(text), ValueTest::Contains(part)) => text == part,
-                    (other, ValueTest::Contains(part)) => other.to_string() == *part,
+                    (other, ValueTest::Contains(part)) => text_equals(part.as_bytes(), other),
                     (other, _) => self.holds_json(other),
                 }),
                 other => self.holds_text(other.to_string().as_bytes()),

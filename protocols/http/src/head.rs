@@ -53,7 +53,7 @@ pub(crate) struct Head {
 impl Head {
     /// Whether the connection may carry a further exchange, as far as the head decides (RFC 9112 9.3).
     pub(crate) fn persistent(&self) -> bool {
-        !self.close && (!self.old || self.keep) && !(self.old && self.coded)
+        if self.old { self.keep && !self.close && !self.coded } else { !self.close }
     }
 }
 

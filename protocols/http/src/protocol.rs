@@ -43,6 +43,7 @@ pub(crate) struct Shard {
     pub deadlines: Deadlines,
     pub scratch: RefCell<Box<[u8]>>,
     buffers: RefCell<Vec<Vec<u8>>>,
+    #[expect(clippy::vec_box, reason = "a connection moves between here and exchanges as one pointer")]
     pool: RefCell<Vec<Box<Connection>>>,
 }
 

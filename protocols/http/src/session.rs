@@ -31,6 +31,7 @@ pub struct HttpSession {
     /// The idle connection that was used last.
     connection: Option<Box<Connection>>,
     /// Idle connections to further origins.
+    #[expect(clippy::vec_box, reason = "a connection moves between here and exchanges as one pointer")]
     spare: Vec<Box<Connection>>,
     slot: Slot,
     rng: Rng,

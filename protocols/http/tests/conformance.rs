@@ -1,5 +1,7 @@
 //! The suite that every protocol must pass, over TCP.
 
+#![allow(clippy::unwrap_used)]
+
 use crucible_core::StepId;
 use crucible_http::{HttpProtocol, HttpSettings, RequestSpec};
 use crucible_testkit::conformance::{self, Dialect, Setup};

@@ -98,6 +98,10 @@ fn address(
     let (origin, prefix, path) = match text.split_once("://") {
         Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             let end = rest.find(['/', '?']).unwrap_or(rest.len());
+            if end == 0 {
+                fields.error(key, format!("{text:?} cannot be requested"), "the URL names no host");
+                return None;
+            }
             (format!("{scheme}://{}", &rest[..end]), String::new(), &rest[end..])
         }
         _ => {
