@@ -38,6 +38,32 @@ pub(crate) fn judged() -> Fixture {
     Fixture { view, assessment }
 }
 
+/// One window of a plan with this many steps, each of which is judged.
+pub(crate) fn many(steps: usize) -> Fixture {
+    let mut started = started();
+    started.tests.truncate(1);
+    started.phases.truncate(1);
+    started.tests[0].thresholds = vec![text("each p50 target<=200ms")];
+    let meta = started.steps[0].clone();
+    started.steps = (0..steps).map(|k| StepMeta { name: format!("step {k}"), ..meta.clone() }).collect();
+    let frames = (0..steps).map(|k| {
+        let mut frame = Frame::new(2);
+        for at in 0..20 {
+            frame.planned += 1;
+            let took = Ns::from_millis(5);
+            let (outcome, class) =
+                if at == 0 { (Outcome::Failed, ErrorClass::Check) } else { (Outcome::Ok, ErrorClass::None) };
+            frame.count(&sample(Ns::from_millis(at), took, took, outcome, class, 200));
+        }
+        (StepId(k as u16), frame)
+    });
+    let window = window(0, 0, frames.collect(), 10, 0);
+    let mut view = RunView::new(started);
+    view.apply(&window);
+    let assessment = crucible_analysis::assess(&view);
+    Fixture { view, assessment }
+}
+
 /// A record that was cut off before anything happened.
 pub(crate) fn bare() -> Fixture {
     let view = RunView::new(started());

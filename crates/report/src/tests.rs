@@ -65,6 +65,15 @@ fn the_summary_fits_80_columns_in_all_looks() {
 }
 
 #[test]
+fn a_plan_of_many_steps_makes_no_endless_summary() {
+    let many = fixture::many(500);
+    let text = text("summary", &many);
+    assert!(text.lines().count() < 150, "{}", text.lines().count());
+    assert!(text.contains("... without 460 further steps"));
+    assert!(text.lines().any(|line| line.starts_with("  all steps")));
+}
+
+#[test]
 fn colours_are_the_only_difference_that_colours_make() {
     let full = fixture::full();
     let coloured = find("summary").unwrap().text(&full.report().with(Options { colour: true, ascii: false }));

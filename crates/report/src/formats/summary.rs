@@ -5,10 +5,10 @@ use crate::figures::{self, Health, Row};
 use crate::report::{Options, Report};
 use crate::swallowed::swallowed;
 use crate::text::{bar, clean, cut, utc, wrap};
-use crucible_analysis::{Assessment, Judgement, TestAssessment, Totals, Verdict};
+use crucible_analysis::{Assessment, Judgement, Totals, Verdict};
 use crucible_core::units::{group, show_bytes, show_duration, show_number, show_share};
 use crucible_core::{ErrorClass, Histogram, Ns, Outcome};
-use crucible_record::{NoteKind, StopReason};
+use crucible_record::StopReason;
 use std::fmt::{self, Write};
 
 /// The row.
@@ -23,10 +23,11 @@ pub(super) const FORMAT: Format = Format {
 const WIDTH: usize = 80;
 /// Rows of the latency histogram.
 const BINS: usize = 8;
-/// Judgements of the same test that are told in full.
-const TOLD: usize = 12;
-/// Error texts that are shown.
-const ERRORS: usize = 8;
+/// Steps in a table, and entries in a list of steps.
+const STEPS: usize = 40;
+const LISTED: usize = 6;
+
+mod said;
 
 fn render(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     headline(report, out)?;
@@ -34,9 +35,8 @@ fn render(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
         writeln!(out)?;
         test(report, index, totals, out)?;
     }
-    errors(report, out)?;
-    notes(report, out)?;
-    Ok(())
+    said::errors(report, out)?;
+    said::notes(report, out)
 }
 
 /// Paints a verdict's text in its colour, if colours are wanted.
@@ -134,7 +134,7 @@ fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write)
     lost(report, index, totals, out)?;
     histogram(&crucible_analysis::judged_response(&totals.all), ascii, out)?;
     if let Some(assessment) = assessment {
-        judgements(report.options, assessment, out)?;
+        said::judgements(report.options, assessment, out)?;
     }
     generator(report, totals, out)
 }
@@ -158,7 +158,9 @@ fn table(rows: &[Row<'_>], ascii: bool, out: &mut dyn Write) -> fmt::Result {
     let mut few = false;
     // one step and the whole of one step are the same line
     let shown = if rows.len() == 2 { &rows[..1] } else { rows };
-    for row in shown {
+    let (head, tail) = shown.split_at(shown.len().min(STEPS));
+    // the whole stands last and is never left out
+    for row in head.iter().chain(tail.last()) {
         let ok = row.ok_share().map_or_else(|| "-".to_owned(), show_share);
         write!(out, "  {:<NAME$}", cut(row.name, NAME - 1, ascii))?;
         write!(out, "{:>9}{:>9}{ok:>8}", group(row.requests() as i64), show_number(row.rate()))?;
@@ -168,6 +170,9 @@ fn table(rows: &[Row<'_>], ascii: bool, out: &mut dyn Write) -> fmt::Result {
             write!(out, "{:>8}", marked(row.response.quantile(share), mark))?;
         }
         writeln!(out, "{:>8}", marked(row.response.max(), false))?;
+    }
+    if tail.len() > 1 {
+        writeln!(out, "  ... without {} further steps; `--format md` tells all", tail.len() - 1)?;
     }
     if few {
         writeln!(out, "  * too few requests for this percentile: it is the maximum")?;
@@ -211,7 +216,7 @@ fn phases(report: &Report<'_>, test: usize, out: &mut dyn Write) -> fmt::Result 
 /// Service time where it tells another story than response time: the difference is time in which the request was
 /// due and not yet sent.
 fn apart(rows: &[Row<'_>], options: Options, out: &mut dyn Write) -> fmt::Result {
-    let list: Vec<String> = rows
+    let mut list: Vec<String> = rows
         .iter()
         .filter(|row| row.step.is_some())
         .filter_map(|row| {
@@ -222,18 +227,24 @@ fn apart(rows: &[Row<'_>], options: Options, out: &mut dyn Write) -> fmt::Result
     if list.is_empty() {
         return Ok(());
     }
+    if list.len() > LISTED {
+        let more = list.len() - LISTED;
+        list.truncate(LISTED);
+        list.push(format!("and {more} more"));
+    }
     let text = format!("of the response p95, this much was service, once sent: {}", list.join(", "));
     wrap(out, "  service", 11, WIDTH, &text)
 }
 
 fn failures(rows: &[Row<'_>], options: Options, out: &mut dyn Write) -> fmt::Result {
-    for row in rows.iter().filter(|row| row.step.is_some()) {
+    let hit = |row: &&Row<'_>| row.frame.errors() + row.frame.of(Outcome::Aborted) > 0;
+    let mut broken: Vec<&Row<'_>> = rows.iter().filter(|row| row.step.is_some()).filter(hit).collect();
+    broken.sort_by_key(|row| (std::cmp::Reverse(row.frame.errors()), row.step));
+    let more = broken.len().saturating_sub(2 * LISTED);
+    for row in broken.into_iter().take(2 * LISTED) {
         let classes = row.classes();
         let aborted = row.frame.of(Outcome::Aborted);
         let dropped = row.frame.of(Outcome::Dropped);
-        if row.frame.errors() == 0 && aborted == 0 {
-            continue;
-        }
         let mut parts: Vec<String> = classes
             .iter()
             .map(|(class, count)| format!("{} {}", group(*count as i64), words(*class)))
@@ -254,6 +265,9 @@ fn failures(rows: &[Row<'_>], options: Options, out: &mut dyn Write) -> fmt::Res
             parts.push(format!("codes {}", codes.join(" ")));
         }
         wrap(out, "  errors", 10, WIDTH, &format!("{}: {}", named(row.name, options), parts.join(", ")))?;
+    }
+    if more > 0 {
+        writeln!(out, "  errors  in {more} further steps")?;
     }
     Ok(())
 }
@@ -351,57 +365,6 @@ fn histogram(hist: &Histogram, ascii: bool, out: &mut dyn Write) -> fmt::Result 
     Ok(())
 }
 
-fn judgements(options: Options, assessment: &TestAssessment, out: &mut dyn Write) -> fmt::Result {
-    let (passed, others): (Vec<_>, Vec<_>) =
-        assessment.judgements.iter().partition(|j| j.verdict == Verdict::Pass);
-    for judgement in passed.iter().filter(|j| j.threshold.is_some()) {
-        let band = judgement.band.as_deref().map_or(String::new(), |b| format!(", band {}", clean(b)));
-        let text = format!(
-            "{} of {} {}{}{}{band}{}",
-            clean(&judgement.measure),
-            named(&judgement.subject, options),
-            judgement.shown(),
-            interval(judgement),
-            limit(judgement),
-            if judgement.implied { " (demanded by default)" } else { "" },
-        );
-        let lead = format!("  {} ", paint(options, Verdict::Pass, "pass"));
-        wrap(out, &lead, 7, WIDTH, &text)?;
-    }
-    for judgement in others.iter().take(TOLD) {
-        let lead = judgement.verdict.name();
-        let text = format!(
-            "{} of {}: {}{}",
-            clean(&judgement.measure),
-            named(&judgement.subject, options),
-            clean(&judgement.why),
-            if judgement.implied { " (demanded by default)" } else { "" },
-        );
-        writeln!(out, "  {}", paint(options, judgement.verdict, lead))?;
-        wrap(out, "", 7, WIDTH, &text)?;
-        if !judgement.remedy.is_empty() {
-            wrap(out, "       ->", 10, WIDTH, &clean(&judgement.remedy))?;
-        }
-    }
-    if others.len() > TOLD {
-        writeln!(out, "  ... and {} more; `--format md` tells all", others.len() - TOLD)?;
-    }
-    Ok(())
-}
-
-fn interval(judgement: &Judgement) -> String {
-    match judgement.interval {
-        Some((low, high)) if low != high => {
-            format!(" ({} to {})", judgement.unit.show(low), judgement.unit.show(high))
-        }
-        _ => String::new(),
-    }
-}
-
-fn limit(judgement: &Judgement) -> String {
-    judgement.limit.map_or(String::new(), |_| format!(", limit {}", judgement.limit_shown()))
-}
-
 fn generator(report: &Report<'_>, totals: &Totals, out: &mut dyn Write) -> fmt::Result {
     let health = Health::of(totals);
     let mut text = String::new();
@@ -419,60 +382,4 @@ fn generator(report: &Report<'_>, totals: &Totals, out: &mut dyn Write) -> fmt::
     let plural = if shards == 1 { "" } else { "s" };
     text += &format!("; memory {}; {shards} shard{plural}", show_bytes(health.rss_max as f64));
     wrap(out, "  generator", 13, WIDTH, &text)
-}
-
-fn errors(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
-    let list = figures::errors_of(report.view);
-    if list.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "\nwhat the failures said")?;
-    for note in list.iter().take(ERRORS) {
-        let text = format!(
-            "{} x {} ({}): {}",
-            group(note.times as i64),
-            named(figures::step_name(report.view, note.step), report.options),
-            clean(&note.class),
-            cut(&note.text, 160, report.options.ascii),
-        );
-        wrap(out, "", 2, WIDTH, &text)?;
-    }
-    if list.len() > ERRORS {
-        writeln!(out, "  ... and {} further texts", list.len() - ERRORS)?;
-    }
-    Ok(())
-}
-
-fn notes(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
-    let view = report.view;
-    let run = report.assessment.run.iter().filter(|j| j.verdict != Verdict::Pass);
-    let mut lines: Vec<(String, String)> = run
-        .map(|j| {
-            let remedy = if j.remedy.is_empty() { String::new() } else { format!("; {}", clean(&j.remedy)) };
-            (j.verdict.name().to_owned(), format!("{}: {}{remedy}", clean(&j.subject), clean(&j.why)))
-        })
-        .collect();
-    lines.extend(view.started.remarks.iter().map(|text| ("remark".to_owned(), clean(text))));
-    for note in view.notes.iter().filter(|note| note.kind != NoteKind::Info) {
-        lines.push((note_word(note.kind).to_owned(), format!("at {}: {}", note.at, clean(&note.text))));
-    }
-    for gap in &view.gaps {
-        lines.push(("gap".to_owned(), format!("{} to {}: {}", gap.from, gap.to, clean(&gap.text))));
-    }
-    if lines.is_empty() {
-        return Ok(());
-    }
-    writeln!(out)?;
-    for (word, text) in lines {
-        wrap(out, &word, word.len() + 2, WIDTH, &text)?;
-    }
-    Ok(())
-}
-
-fn note_word(kind: NoteKind) -> &'static str {
-    match kind {
-        NoteKind::Info => "note",
-        NoteKind::Warning => "warning",
-        NoteKind::Invalid => "invalid",
-    }
 }
