@@ -103,3 +103,18 @@ fn away_from_the_edge_the_right_side_is_found() {
     assert_eq!((wrong_fail, wrong_pass), (0.0, 0.0));
     assert!(above >= 0.95 && below >= 0.95, "pass {above}, fail {below}");
 }
+
+/// How much time a verdict takes in a queue whose truth is 10 % from the limit; printed, for people.
+#[test]
+#[ignore = "a table for people"]
+fn power_in_a_queue() {
+    for rho in [0.5, 0.8] {
+        for seconds in [30, 60, 120] {
+            for factor in [1.3, 1.1, 0.9, 0.7] {
+                let limit = factor * 20.0_f64.ln() / (1.0 - rho);
+                let (pass, fail) = shares(30, seconds, limit, &queue(seconds, rho));
+                println!("M/M/1 {rho}, {seconds} s, limit x {factor}: pass {pass:.2} fail {fail:.2}");
+            }
+        }
+    }
+}

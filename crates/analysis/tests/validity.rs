@@ -390,3 +390,39 @@ proptest! {
         prop_assert_eq!(run.done().verdict, Verdict::Invalid);
     }
 }
+
+/// The record is sufficient: judged from the store, a run gets exactly the judgements that it got live.
+#[test]
+fn a_stored_run_is_judged_as_the_live_one() {
+    let store = Store::in_memory().unwrap();
+    let plan = started(&["* p95 a<=50ms b<=200ms", "* errors ok<=1%", "* avg ok<=90ms over 5s"], &["status"]);
+    let mut writer = store.begin(&plan).unwrap();
+    let mut live = RunView::new(plan);
+    let mut events = Vec::new();
+    for second in 0..40u64 {
+        let mut frame = Frame::new(1);
+        (0..50).for_each(|k| common::add(&mut frame, ms(10 + (second * k) % 97)));
+        common::add(&mut frame, Op::Timeout(Ns::from_millis(300)));
+        let iterations = IterationFrame { planned: 51, completed: 51, ..IterationFrame::default() };
+        events.push(RunEvent::Window(Box::new(Window {
+            from: Ns::from_secs(second),
+            to: Ns::from_secs(second + 1),
+            steps: vec![(StepId(0), frame)],
+            iterations: vec![(ScenarioId(0), iterations)],
+            ..Window::default()
+        })));
+    }
+    events.push(RunEvent::Finished(Finished {
+        at: Ns(9),
+        reason: StopReason::Completed,
+        errors: Vec::new(),
+    }));
+    for event in &events {
+        writer.append(event).unwrap();
+        live.apply(event);
+    }
+    writer.finish().unwrap();
+    let stored = RunView::from_events(store.events("r").unwrap()).unwrap();
+    assert_eq!(assess(&stored), assess(&live));
+    assert_eq!(stored.timeline.points(), live.timeline.points());
+}
