@@ -9,6 +9,7 @@
 mod bench;
 mod ci;
 mod machine;
+mod serve;
 mod tidy;
 mod truth;
 
@@ -36,6 +37,11 @@ const TASKS: &[Task] = &[
         name: "bench",
         about: "peers | open: beside other load generators; --rounds N, --seconds N, --no-oha",
         run: bench::run,
+    },
+    Task {
+        name: "serve",
+        about: "null | truth: a server of the testkit, for measurements by hand",
+        run: serve::run,
     },
 ];
 

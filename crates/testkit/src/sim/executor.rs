@@ -25,7 +25,8 @@ type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
 struct Task {
     future: Option<LocalFuture>,
     wake: Arc<TaskWake>,
-    waker: Waker,
+    /// Taken out while the task is polled, which saves counting a reference up and down.
+    waker: Option<Waker>,
 }
 
 struct TaskWake {
@@ -55,7 +56,8 @@ impl Wake for TaskWake {
 
 struct Inner {
     now: Cell<Ns>,
-    running: Cell<Option<u32>>,
+    /// The task being polled, and what its waker points to.
+    running: Cell<Option<(u32, *const ())>>,
     tasks: RefCell<Vec<Task>>,
     free: RefCell<Vec<u32>>,
     alive: Cell<usize>,
@@ -203,11 +205,15 @@ impl Inner {
             let Some(future) = task.future.take() else {
                 return;
             };
-            (future, task.waker.clone())
+            let waker = task.waker.take().unwrap_or_else(|| task.wake.clone().into());
+            (future, waker)
         };
-        self.running.set(Some(id));
+        self.running.set(Some((id, waker.data())));
         let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
         self.running.set(None);
+        if let Some(task) = self.tasks.borrow_mut().get_mut(id as usize) {
+            task.waker = Some(waker);
+        }
         match polled {
             Poll::Pending => {
                 if let Some(task) = self.tasks.borrow_mut().get_mut(id as usize) {
@@ -268,7 +274,7 @@ impl Inner {
                         queued: AtomicBool::new(false),
                         remote: self.remote.clone(),
                     });
-                    tasks.push(Task { future: Some(future), waker: wake.clone().into(), wake });
+                    tasks.push(Task { future: Some(future), waker: None, wake });
                     id
                 }
             }
@@ -278,9 +284,8 @@ impl Inner {
 
     /// The task to wake by number, if `context` is that of the running task itself.
     fn sleeper(&self, context: &Context<'_>) -> Sleeper {
-        if let Some(id) = self.running.get()
-            && let Some(task) = self.tasks.borrow().get(id as usize)
-            && task.waker.will_wake(context.waker())
+        if let Some((id, data)) = self.running.get()
+            && std::ptr::eq(data, context.waker().data())
         {
             return Sleeper::Task(id);
         }

@@ -7,7 +7,7 @@ use crate::truth::{Claim, Settings};
 use crucible_core::{Ns, Share};
 use crucible_engine::Control;
 use crucible_record::RunEvent;
-use crucible_schedule::{Arrival, ArrivalProcess, Arrivals, Curve, Mix, Spacing, expected};
+use crucible_schedule::{Arrival, ArrivalProcess, Arrivals, Curve, Mix, Spacing, expected, phase_seed};
 use crucible_testkit::Law;
 use crucible_testkit::servers::{Behaviour, TruthConfig, TruthServer};
 use crucible_testkit::sim::{QueueConfig, SimProtocol};
@@ -91,7 +91,7 @@ fn simulated(spacing: Spacing) -> Result<Row, Failure> {
     for shards in SHARES {
         let protocol = SimProtocol::new(QueueConfig::exponential(64, Ns::from_millis(10)));
         let plan = simulation::plan(vec![simulation::open(1234.5, Ns::from_secs(20), spacing, 700)], 9);
-        asked = plan.tests[0].load.phases[0].expected(9).unwrap_or(0);
+        asked = plan.tests[0].load.phases[0].expected(phase_seed(9, 0)).unwrap_or(0);
         let (mut made, mut due) = (0, 0);
         simulation::run(plan, &protocol, shards, &Control::new(), |_| {}, &mut |event| {
             if let RunEvent::Window(window) = event {
