@@ -36,6 +36,8 @@ pub(crate) struct Limits<'s> {
     pub parts: bool,
     /// When the operation must have ended, on the probe's clock.
     pub end: Ns,
+    /// When the part under way must have ended.
+    pub until: Ns,
 }
 
 impl Limits<'_> {
@@ -43,15 +45,37 @@ impl Limits<'_> {
     #[inline]
     pub(crate) fn part(&mut self, limit: Option<Ns>, now: Ns) {
         if self.parts {
-            let left = self.end.since(now);
-            self.slot.arm(limit.map_or(left, |limit| limit.min(left)));
+            self.within(limit.unwrap_or(Ns::MAX), now);
         }
+    }
+
+    /// Allows what follows this long, but not beyond the total.
+    pub(crate) fn within(&mut self, limit: Ns, now: Ns) {
+        self.until = self.end.min(now + limit);
+        self.slot.arm(self.until.since(now));
+    }
+
+    /// Whether the limit has passed. The ticks of a shard that was stalled jump, and a limit that was set in between
+    /// seems to have passed with them: so the clock has the last word.
+    #[inline]
+    pub(crate) fn passed(&self, probe: &Probe<'_>) -> bool {
+        self.slot.fired() && self.surely_passed(probe)
+    }
+
+    #[cold]
+    fn surely_passed(&self, probe: &Probe<'_>) -> bool {
+        let left = self.until.since(probe.now());
+        if left > Ns::ZERO {
+            self.slot.arm(left);
+        }
+        left == Ns::ZERO
     }
 
     /// Runs `work` until the limit.
     pub(crate) async fn bound<T>(
         &mut self,
         during: During,
+        probe: &Probe<'_>,
         work: impl Future<Output = T>,
     ) -> Result<T, Fault> {
         let mut work = pin!(work);
@@ -59,7 +83,7 @@ impl Limits<'_> {
             self.slot.register(cx.waker());
             match work.as_mut().poll(cx) {
                 Poll::Ready(value) => Poll::Ready(Ok(value)),
-                Poll::Pending if self.slot.fired() => Poll::Ready(Err(Fault::Timeout(during))),
+                Poll::Pending if self.passed(probe) => Poll::Ready(Err(Fault::Timeout(during))),
                 Poll::Pending => Poll::Pending,
             }
         })
@@ -79,7 +103,7 @@ impl Dialer {
             Some(path) => {
                 limits.part(limits.timeouts.connect, probe.marked_at());
                 probe.connections += 1;
-                let opened = limits.bound(During::Connect, UnixStream::connect(path)).await;
+                let opened = limits.bound(During::Connect, probe, UnixStream::connect(path)).await;
                 probe.mark(Phase::Connect);
                 Stream::Unix(opened?.map_err(|error| Fault::Io(During::Connect, error))?)
             }
@@ -103,8 +127,9 @@ impl Dialer {
     ) -> Result<TcpStream, Fault> {
         limits.part(limits.timeouts.resolve, probe.marked_at());
         let now = probe.marked_at();
-        let found =
-            limits.bound(During::Resolve, self.resolver.addresses(&origin.host, origin.port, now)).await;
+        let found = limits
+            .bound(During::Resolve, probe, self.resolver.addresses(&origin.host, origin.port, now))
+            .await;
         if !matches!(&found, Ok(Ok(candidates)) if !candidates.asked) {
             probe.mark(Phase::Resolve);
         }
@@ -114,7 +139,7 @@ impl Dialer {
         let opened = loop {
             probe.connections += 1;
             let attempt =
-                limits.bound(During::Connect, self.connect(candidates.get(tried, origin.port))).await;
+                limits.bound(During::Connect, probe, self.connect(candidates.get(tried, origin.port))).await;
             match attempt {
                 Ok(Ok(stream)) => {
                     candidates.worked(tried);
@@ -166,7 +191,7 @@ impl Dialer {
         limits.part(limits.timeouts.tls, probe.marked_at());
         let counted = Counted { inner: stream, bytes_in: 0, bytes_out: 0 };
         let handshake = channel.connect(&origin.host, counted)?;
-        let opened = limits.bound(During::Secure, handshake.into_fallible()).await;
+        let opened = limits.bound(During::Secure, probe, handshake.into_fallible()).await;
         probe.mark(Phase::Secure);
         match opened? {
             Ok(stream) => {

@@ -212,13 +212,13 @@ pub(crate) async fn send(
                 Poll::Pending if connection.stream.poll_incoming(cx).is_ready() => {
                     return Poll::Ready(Ok(Sent::Cut(None)));
                 }
-                Poll::Pending => return give_up(cx, limits, During::Send),
+                Poll::Pending => return give_up(cx, limits, probe, During::Send),
             }
         }
         match connection.stream.poll_flush(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(Sent::All)),
             Poll::Ready(Err(error)) => Poll::Ready(Ok(Sent::Cut(Some(error)))),
-            Poll::Pending => give_up(cx, limits, During::Send),
+            Poll::Pending => give_up(cx, limits, probe, During::Send),
         }
     })
     .await;
@@ -230,9 +230,14 @@ pub(crate) async fn send(
 
 /// Nothing moves: waits on, unless the time is up.
 #[inline]
-fn give_up<T>(cx: &mut Context<'_>, limits: &mut Limits<'_>, during: During) -> Poll<Result<T, Fault>> {
+fn give_up<T>(
+    cx: &mut Context<'_>,
+    limits: &mut Limits<'_>,
+    probe: &Probe<'_>,
+    during: During,
+) -> Poll<Result<T, Fault>> {
     limits.slot.register(cx.waker());
-    if limits.slot.fired() { Poll::Ready(Err(Fault::Timeout(during))) } else { Poll::Pending }
+    if limits.passed(probe) { Poll::Ready(Err(Fault::Timeout(during))) } else { Poll::Pending }
 }
 
 /// Reads until the answer is complete, or until `100 Continue` if `interim` says so.
@@ -252,7 +257,7 @@ pub(crate) async fn receive(
             let mut buffer = ReadBuf::new(&mut scratch);
             let during = if incoming.begun() { During::Receive } else { During::Wait };
             match connection.stream.poll_read(cx, &mut buffer) {
-                Poll::Pending => return give_up(cx, limits, during),
+                Poll::Pending => return give_up(cx, limits, probe, during),
                 Poll::Ready(Err(error)) => {
                     let cut_short = error.kind() == std::io::ErrorKind::UnexpectedEof;
                     let fault = match during {
@@ -282,7 +287,7 @@ pub(crate) async fn receive(
                 other => return Poll::Ready(other),
             }
             // trickled bytes must not keep the time limit from being noticed
-            if limits.slot.fired() {
+            if limits.passed(probe) {
                 return Poll::Ready(Err(Fault::Timeout(During::Receive)));
             }
         }

@@ -377,9 +377,9 @@ async fn expect(
         cut => return Ok(cut),
     }
     let left = limits.end.since(probe.now());
-    limits.slot.arm(left.min(CONTINUE_WAIT));
+    limits.within(CONTINUE_WAIT, probe.now());
     let progress = receive(connection, &shard.scratch, incoming, true, limits, probe).await;
-    limits.slot.arm(limits.end.since(probe.now()));
+    limits.within(Ns::MAX, probe.now());
     match progress {
         Ok(Progress::Continue) => {}
         // refused before the body was sent: it is not sent, and the connection ends here
@@ -392,7 +392,8 @@ async fn expect(
 
 fn limits<'s>(slot: &'s mut Slot, operation: Operation<'s>) -> Limits<'s> {
     let timeouts = &operation.step.timeouts;
-    Limits { slot, timeouts, parts: timeouts.has_parts(), end: operation.started + timeouts.total }
+    let end = operation.started + timeouts.total;
+    Limits { slot, timeouts, parts: timeouts.has_parts(), end, until: end }
 }
 
 /// Whether the answer is the last one of the operation.

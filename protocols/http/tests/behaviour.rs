@@ -256,3 +256,26 @@ fn names_that_lead_nowhere_are_told() {
     let seen = Rig::new(&settings, vec![spec("127.0.0.1")]).call(0);
     assert_eq!((seen.outcome, seen.class), (Outcome::Failed, ErrorClass::Local), "{seen:?}");
 }
+
+#[test]
+fn a_unix_socket_serves_too() {
+    use std::io::Read;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = [0; 4096];
+        for _ in 0..2 {
+            let count = stream.read(&mut buffer).unwrap();
+            assert!(buffer[..count].starts_with(b"GET /x HTTP/1.1\r\nHost: anything\r\n"));
+            stream.write_all(OK).unwrap();
+        }
+    });
+    let settings = HttpSettings { unix_socket: Some(path), ..HttpSettings::default() };
+    let mut rig = Rig::new(&settings, vec![RequestSpec::new("GET", "http://anything/x").unwrap()]);
+    assert_eq!((rig.call(0).connections, rig.call(0).connections), (1, 0));
+    server.join().unwrap();
+    let seen = rig.call(0);
+    assert_eq!((seen.outcome, seen.class), (Outcome::Failed, ErrorClass::Refused), "{seen:?}");
+}
