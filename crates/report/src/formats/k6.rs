@@ -69,8 +69,11 @@ fn render(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
 
 fn thresholds(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     let mut metrics: BTreeMap<String, Vec<&Judgement>> = BTreeMap::new();
-    for (_, judgement) in report.assessment.all().filter(|(_, j)| j.threshold.is_some()) {
-        metrics.entry(metric_of(judgement)).or_default().push(judgement);
+    // k6 knows one test a run; where there are several, their thresholds are told apart by a tag
+    let several = report.assessment.tests.len() > 1;
+    for (test, judgement) in report.assessment.all().filter(|(_, j)| j.threshold.is_some()) {
+        let tag = test.filter(|_| several);
+        metrics.entry(metric_of(judgement, tag)).or_default().push(judgement);
     }
     if metrics.is_empty() {
         return Ok(());
@@ -88,7 +91,7 @@ fn thresholds(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     Ok(())
 }
 
-fn metric_of(judgement: &Judgement) -> String {
+fn metric_of(judgement: &Judgement, test: Option<&str>) -> String {
     let measure = judgement.measure.as_str();
     let name = if measure.starts_with("errors") {
         "http_req_failed"
@@ -101,10 +104,12 @@ fn metric_of(judgement: &Judgement) -> String {
     } else {
         "http_req_duration"
     };
-    match judgement.subject.as_str() {
-        "all steps" => name.to_owned(),
-        subject => format!("{name}{{name:{}}}", clean(subject)),
-    }
+    let step = (judgement.subject != "all steps").then_some(judgement.subject.as_str());
+    let tags: Vec<String> = [("test", test), ("name", step)]
+        .iter()
+        .filter_map(|(key, value)| Some(format!("{key}:{}", clean((*value)?))))
+        .collect();
+    if tags.is_empty() { name.to_owned() } else { format!("{name}{{{}}}", tags.join(",")) }
 }
 
 fn aggregation(measure: &str) -> String {
