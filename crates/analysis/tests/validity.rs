@@ -134,11 +134,22 @@ fn a_late_generator_makes_the_run_invalid() {
 
 #[test]
 fn lateness_that_nobody_recorded_is_no_pass() {
-    let mut run = Run::new(started(&[ERRORS], &[]));
-    for _ in 0..60 {
-        run.second_with(vec![ms(10); 100], |window| window.lag.generator.clear());
-    }
-    assert_eq!(run.done().verdict, Verdict::Inconclusive);
+    let without = |model: Model, forget: fn(&mut Window)| {
+        let mut plan = started(&[ERRORS], &[]);
+        plan.phases[0].model = model;
+        let mut run = Run::new(plan);
+        for _ in 0..60 {
+            run.second_with(vec![ms(10); 100], forget);
+        }
+        run.done().verdict
+    };
+    let lag: fn(&mut Window) = |window| window.lag.generator.clear();
+    let beat: fn(&mut Window) = |window| window.lag.heartbeat.clear();
+    assert_eq!(without(Model::Open, lag), Verdict::Inconclusive);
+    assert_eq!(without(Model::Open, beat), Verdict::Inconclusive);
+    assert_eq!(without(Model::Closed, beat), Verdict::Inconclusive);
+    // users who never pause have no instants to be late for
+    assert_eq!(without(Model::Closed, lag), Verdict::Pass);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 use crate::verdict::{Judgement, Unit, Verdict};
 use crate::view::{RunView, judged_response};
 use crucible_core::{Histogram, Ns};
+use crucible_record::Model;
 
 const NAME: &str = "lateness";
 
@@ -27,7 +28,17 @@ pub(crate) fn judge(view: &RunView, test: usize) -> Vec<Judgement> {
     let lag = &totals.lag;
     let wait = lag.cpu_wait.0 as f64 / lag.wall.0.max(1) as f64;
     let judge = |measure: &str, histogram: &Histogram| one(measure, histogram, budget, median, wait);
-    vec![judge("generator lag p99", &lag.generator), judge("heartbeat p99", &lag.heartbeat)]
+    let mut out = vec![judge("heartbeat p99", &lag.heartbeat)];
+    if !lag.generator.is_empty() || keeps_time(view, test) {
+        out.insert(0, judge("generator lag p99", &lag.generator));
+    }
+    out
+}
+
+/// Whether some phase of the test has instants to be late for. Closed load without pauses has none: each iteration
+/// begins when the one before ends, and only the heartbeat can tell of lateness.
+fn keeps_time(view: &RunView, test: usize) -> bool {
+    view.started.phases.iter().any(|phase| usize::from(phase.test) == test && phase.model == Model::Open)
 }
 
 fn one(measure: &str, histogram: &Histogram, budget: Ns, median: Ns, wait: f64) -> Judgement {
