@@ -14,8 +14,11 @@ struct Generated {
 const GENERATED: &[Generated] =
     &[Generated { path: "docs/reference/plan.schema.json", arguments: &["plan", "schema"] }];
 
+/// A check by name.
+type Stage = (&'static str, fn() -> Result<(), Failure>);
+
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    let stages: &[(&str, fn() -> Result<(), Failure>)] = &[
+    let stages: &[Stage] = &[
         ("tidy", || tidy::run(&[])),
         ("format", || cargo(&["fmt", "--all", "--check"], "run `cargo fmt --all`")),
         ("clippy", || {

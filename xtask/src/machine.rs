@@ -99,6 +99,25 @@ pub(crate) fn pin(cpu: usize) -> std::io::Result<()> {
     }
 }
 
+/// CPU time that all processes of the machine have used, from the kernel's counters (10 ms ticks).
+pub(crate) fn used_by_all() -> Duration {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default();
+    let ticks: Vec<u64> = line.split_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect();
+    // user, nice, system, (idle, iowait,) irq, softirq, steal
+    let used = [0, 1, 2, 5, 6, 7].iter().filter_map(|index| ticks.get(*index)).sum::<u64>();
+    Duration::from_millis(used * 10)
+}
+
+/// CPU time that this process has used.
+pub(crate) fn used_by_us() -> Duration {
+    // SAFETY: rusage is plain numbers, for which zero is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live local.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
+    duration(usage.ru_utime) + duration(usage.ru_stime)
+}
+
 /// Number of CPUs.
 pub(crate) fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -37,10 +37,9 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
             "{rate}/s, {CONNECTIONS} connections, medians of {} turns of {} s",
             settings.rounds, settings.seconds
         );
-        println!(
-            "{:<10}{:>10}{:>9}{:>9}{:>9}{:>9}  {}",
-            "", "made/s", "off", "p50", "p99", "max", "send lag p50/p99/max"
-        );
+        let titles = ["", "made/s", "off", "p50", "p99", "max", "send lag p50/p99/max"];
+        let [tool, made, off, p50, p99, max, lag] = titles;
+        println!("{tool:<10}{made:>10}{off:>9}{p50:>9}{p99:>9}{max:>9}  {lag}");
         for ((name, _), turns) in tools.iter().zip(&turns).filter(|(_, turns)| !turns.is_empty()) {
             let middle = |of: &dyn Fn(&Turn) -> f64| median(turns.iter().map(of).collect());
             let made = middle(&|turn| turn.made);

@@ -1,11 +1,12 @@
 //! T1: percentiles within 1 % or 50 us of what the server really did.
 
-use crate::Failure;
 use crate::truth::table::{Row, settle};
 use crate::truth::{Claim, Settings};
+use crate::{Failure, machine};
 use crucible_core::Ns;
 use crucible_testkit::servers::{Behaviour, TruthConfig, TruthServer};
 use crucible_testkit::{Law, Stalls};
+use std::time::Duration;
 
 pub(super) const CLAIM: Claim =
     Claim { id: "T1", about: "percentiles against the server's own record", needs_product: true, rows };
@@ -78,13 +79,38 @@ fn rows(settings: &Settings) -> Result<Vec<Row>, Failure> {
     for case in CASES {
         let arguments = if settings.fast { case.fast } else { Some(case.full) };
         if let Some(arguments) = arguments {
-            rows.push(settle(case.name, measure(settings, case, arguments)));
+            rows.push(settle(case.name, quietly(settings, case, arguments)));
         }
     }
     Ok(rows)
 }
 
-fn measure(settings: &Settings, case: &Case, arguments: &[&str]) -> Result<Row, Failure> {
+/// Share of a core that others may use during a run before it is done again.
+const QUIET: f64 = 0.05;
+/// Most runs of one case.
+const ATTEMPTS: usize = 3;
+
+/// Measures a case on a quiet machine. How quiet it was is told by the kernel's counters, not by the result; if it
+/// never was, the last run counts.
+fn quietly(settings: &Settings, case: &Case, arguments: &[&str]) -> Result<Row, Failure> {
+    for attempt in 1.. {
+        let (began, all, ours) = (machine::now(), machine::used_by_all(), machine::used_by_us());
+        let (mut row, cpu) = measure(settings, case, arguments)?;
+        let others = (machine::used_by_all() - all).saturating_sub(machine::used_by_us() - ours + cpu);
+        let share = others.as_secs_f64() / began.elapsed().as_secs_f64();
+        if share <= QUIET {
+            return Ok(row);
+        }
+        if attempt >= ATTEMPTS {
+            row.measured += &format!("; others used {:.0} % of a core", share * 100.0);
+            return Ok(row);
+        }
+    }
+    Err("not measured".into())
+}
+
+/// One run: its row, and the CPU time that the binary used.
+fn measure(settings: &Settings, case: &Case, arguments: &[&str]) -> Result<(Row, Duration), Failure> {
     let config =
         TruthConfig { stalls: case.stalls, seed: 7, ..TruthConfig::of(Behaviour::delayed(case.law)) };
     let server = TruthServer::start(config).map_err(|error| format!("failed to start a server: {error}"))?;
@@ -96,7 +122,7 @@ fn measure(settings: &Settings, case: &Case, arguments: &[&str]) -> Result<Row, 
     let answered = told.figure("all/response/count")? as usize;
     if answered != record.served.len() {
         let measured = format!("{answered} answers counted, {} given", record.served.len());
-        return Ok(Row::new(case.name, measured, "the same number", false));
+        return Ok((Row::new(case.name, measured, "the same number", false), told.ended.cpu));
     }
     let mut worst = (0.0, String::new());
     for (share, field) in SHARES {
@@ -114,5 +140,5 @@ fn measure(settings: &Settings, case: &Case, arguments: &[&str]) -> Result<Row, 
             );
         }
     }
-    Ok(Row::new(case.name, worst.1, "1 % or 50 us", worst.0 <= 1.0))
+    Ok((Row::new(case.name, worst.1, "1 % or 50 us", worst.0 <= 1.0), told.ended.cpu))
 }
