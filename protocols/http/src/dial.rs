@@ -148,6 +148,10 @@ impl Dialer {
                 Ok(Err(error)) => {
                     tried += 1;
                     let fault = Fault::Io(During::Connect, error);
+                    if fault.class() == ErrorClass::Local {
+                        // this fails at once, every time: whoever could free something must have a turn
+                        tokio::task::yield_now().await;
+                    }
                     if tried == candidates.len() || fault.class() == ErrorClass::Local {
                         break Err(fault);
                     }

@@ -4,8 +4,14 @@
 //! `Retry-After`, is a rejection; other 4xx and 5xx are failures. A check on the status replaces this rule. A
 //! failed check is a failure of class `check`, unless the status itself tells more.
 
-use crate::checks::Check;
-use crucible_core::{ErrorClass, Outcome};
+use crate::checks::{Answer, Check};
+use crate::decode::decode;
+use crate::exchange::Incoming;
+use crate::fault::Fault;
+use crate::head::Encoding;
+use crate::prepare::Prepared;
+use crate::protocol::Shard;
+use crucible_core::{ErrorClass, Ns, Outcome, Probe};
 
 /// Outcome and class of a complete answer, `failed` of whose checks did not hold.
 pub(crate) fn conclude(
@@ -27,4 +33,55 @@ pub(crate) fn conclude(
         _ if failed => (Outcome::Failed, ErrorClass::Check),
         _ => (Outcome::Ok, ErrorClass::None),
     }
+}
+
+/// Replaces a kept body by its decoded form.
+pub(crate) fn decode_body(shard: &Shard, answer: &mut Incoming) -> Result<(), (ErrorClass, &'static str)> {
+    if answer.head.encoding == Encoding::Identity || !shard.settings.decompress {
+        return Ok(());
+    }
+    if let Some(body) = answer.sink.keep.take() {
+        answer.sink.keep = Some(decode(body, answer.head.encoding, shard.settings.max_body)?);
+    }
+    Ok(())
+}
+
+/// Notes the result of every check; tells whether one failed.
+pub(crate) fn check(step: &Prepared, answer: &Incoming, latency: Ns, probe: &mut Probe<'_>) -> bool {
+    let seen = Answer {
+        status: answer.head.status,
+        head: &answer.kept_head,
+        body: answer.sink.keep.as_deref(),
+        size: answer.sink.seen,
+        latency,
+    };
+    let mut json = None;
+    let mut failed = false;
+    for (index, check) in step.checks.iter().enumerate() {
+        let holds = check.holds(&seen, &mut json);
+        probe.check(index, holds);
+        failed |= !holds;
+    }
+    failed
+}
+
+/// What went wrong, for people; `failed` has a bit for each check that did not hold.
+pub(crate) fn failure_text(status: u16, step: &Prepared, failed: u64) -> String {
+    let names: Vec<String> = step
+        .checks
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| failed >> index & 1 == 1)
+        .map(|(_, c)| c.name())
+        .collect();
+    match names.as_slice() {
+        [] => format!("status {status}"),
+        names => format!("status {status}; did not hold: {}", names.join(", ")),
+    }
+}
+
+/// Notes a fault.
+pub(crate) fn fail(fault: &Fault, probe: &mut Probe<'_>) -> Outcome {
+    probe.fail(fault.class(), || fault.text());
+    fault.outcome()
 }

@@ -1,15 +1,12 @@
 //! What one virtual user holds, and the course of one operation: kept connection or new one, retry, redirects,
 //! cookies, checks, outcome.
 
-use crate::checks::Answer;
 use crate::connection::Connection;
 use crate::deadline::Slot;
-use crate::decode::decode;
 use crate::dial::Limits;
 use crate::exchange::{Incoming, Progress, Sent, Wants, receive, send};
 use crate::fault::{During, Fault};
-use crate::head::Encoding;
-use crate::outcome::conclude;
+use crate::outcome::{check, conclude, decode_body, fail, failure_text};
 use crate::prepare::{Detour, Prepared};
 use crate::protocol::Shard;
 use crate::settings::{CONTINUE_WAIT, CookieMode};
@@ -404,54 +401,6 @@ fn is_final(step: &Prepared, answer: &Incoming) -> bool {
 
 fn idempotent(step: &Prepared, detour: Option<&Detour>) -> bool {
     step.idempotent || detour.is_some_and(|detour| detour.method == "GET")
-}
-
-fn decode_body(shard: &Shard, answer: &mut Incoming) -> Result<(), (ErrorClass, &'static str)> {
-    if answer.head.encoding == Encoding::Identity || !shard.settings.decompress {
-        return Ok(());
-    }
-    if let Some(body) = answer.sink.keep.take() {
-        answer.sink.keep = Some(decode(body, answer.head.encoding, shard.settings.max_body)?);
-    }
-    Ok(())
-}
-
-/// Notes the result of every check; tells whether one failed.
-fn check(step: &Prepared, answer: &Incoming, latency: Ns, probe: &mut Probe<'_>) -> bool {
-    let seen = Answer {
-        status: answer.head.status,
-        head: &answer.kept_head,
-        body: answer.sink.keep.as_deref(),
-        size: answer.sink.seen,
-        latency,
-    };
-    let mut json = None;
-    let mut failed = false;
-    for (index, check) in step.checks.iter().enumerate() {
-        let holds = check.holds(&seen, &mut json);
-        probe.check(index, holds);
-        failed |= !holds;
-    }
-    failed
-}
-
-fn failure_text(status: u16, step: &Prepared, failed: u64) -> String {
-    let names: Vec<String> = step
-        .checks
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| failed >> index & 1 == 1)
-        .map(|(_, c)| c.name())
-        .collect();
-    match names.as_slice() {
-        [] => format!("status {status}"),
-        names => format!("status {status}; did not hold: {}", names.join(", ")),
-    }
-}
-
-fn fail(fault: &Fault, probe: &mut Probe<'_>) -> Outcome {
-    probe.fail(fault.class(), || fault.text());
-    fault.outcome()
 }
 
 #[cfg(test)]

@@ -93,33 +93,7 @@ fn address(
     query: &[(String, String)],
     context: &StepContext,
 ) -> Option<(Url, Template)> {
-    let text = text.trim();
-    let text = text.split('#').next().unwrap_or(text);
-    let (origin, prefix, path) = match text.split_once("://") {
-        Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-            let end = rest.find(['/', '?']).unwrap_or(rest.len());
-            if end == 0 {
-                fields.error(key, format!("{text:?} cannot be requested"), "the URL names no host");
-                return None;
-            }
-            (format!("{scheme}://{}", &rest[..end]), String::new(), &rest[end..])
-        }
-        _ => {
-            let Some(target) = &context.target else {
-                let hint = "give the plan a `target: http://HOST:PORT`, or write a whole URL";
-                fields.error(key, format!("{text:?} is a path, and the plan has no target"), hint);
-                return None;
-            };
-            if !text.is_empty() && !text.starts_with(['/', '?']) {
-                fields.error(key, format!("{text:?} is not a path"), format!("did you mean `/{text}`?"));
-                return None;
-            }
-            // a mistake in the target is told where it stands
-            let base = crate::spec::parse_url(target).ok()?;
-            let prefix = base.path().trim_end_matches('/').to_owned();
-            (base[..url::Position::BeforePath].to_owned(), prefix, text)
-        }
-    };
+    let (origin, prefix, path) = split_address(fields, key, text, context)?;
     if origin.contains("${") {
         fields.error(
             key,
@@ -155,6 +129,42 @@ fn address(
         Err(hint) => {
             fields.error(key, format!("{text:?} cannot be requested"), hint);
             None
+        }
+    }
+}
+
+/// Scheme and host, the path of the target that goes before, and what the plan wrote behind the host.
+fn split_address<'t>(
+    fields: &Fields<'_>,
+    key: &str,
+    text: &'t str,
+    context: &StepContext,
+) -> Option<(String, String, &'t str)> {
+    let text = text.trim();
+    let text = text.split('#').next().unwrap_or(text);
+    match text.split_once("://") {
+        Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            let end = rest.find(['/', '?']).unwrap_or(rest.len());
+            if end == 0 {
+                fields.error(key, format!("{text:?} cannot be requested"), "the URL names no host");
+                return None;
+            }
+            Some((format!("{scheme}://{}", &rest[..end]), String::new(), &rest[end..]))
+        }
+        _ => {
+            let Some(target) = &context.target else {
+                let hint = "give the plan a `target: http://HOST:PORT`, or write a whole URL";
+                fields.error(key, format!("{text:?} is a path, and the plan has no target"), hint);
+                return None;
+            };
+            if !text.is_empty() && !text.starts_with(['/', '?']) {
+                fields.error(key, format!("{text:?} is not a path"), format!("did you mean `/{text}`?"));
+                return None;
+            }
+            // a mistake in the target is told where it stands
+            let base = crate::spec::parse_url(target).ok()?;
+            let prefix = base.path().trim_end_matches('/').to_owned();
+            Some((base[..url::Position::BeforePath].to_owned(), prefix, text))
         }
     }
 }
