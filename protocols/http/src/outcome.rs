@@ -2,7 +2,7 @@
 //!
 //! Without a check on the status: 2xx is ok; 3xx that nobody follows is ok with its code; 429, and 503 with
 //! `Retry-After`, is a rejection; other 4xx and 5xx are failures. A check on the status replaces this rule. A
-//! failed check is a failure of class `check`, unless the status itself tells more.
+//! failed check is a failure of class `check`, unless a status that the plan did not ask for tells more.
 
 use crate::checks::{Answer, Check};
 use crate::decode::decode;
@@ -20,9 +20,15 @@ pub(crate) fn conclude(
     checks: &[Check],
     failed: bool,
 ) -> (Outcome, ErrorClass) {
-    let own_rule = checks.iter().any(|check| matches!(check, Check::Status(_)));
-    if own_rule && !failed {
-        return (Outcome::Ok, ErrorClass::None);
+    let accepted = checks.iter().find_map(|check| match check {
+        Check::Status(wanted) => Some(wanted.contains(status)),
+        _ => None,
+    });
+    // what the plan asked for is no error by its code, whatever else is wrong with it
+    match (accepted, failed) {
+        (Some(true), false) => return (Outcome::Ok, ErrorClass::None),
+        (Some(true), true) => return (Outcome::Failed, ErrorClass::Check),
+        _ => {}
     }
     match status {
         429 => (Outcome::Rejected, ErrorClass::Throttled),
@@ -84,4 +90,20 @@ pub(crate) fn failure_text(status: u16, step: &Prepared, failed: u64) -> String 
 pub(crate) fn fail(fault: &Fault, probe: &mut Probe<'_>) -> Outcome {
     probe.fail(fault.class(), || fault.text());
     fault.outcome()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::{StatusMatch, ValueTest};
+
+    #[test]
+    fn an_asked_for_status_is_never_the_reason() {
+        let checks = [Check::Status(StatusMatch::from(404)), Check::Body(ValueTest::Exists(true))];
+        assert_eq!(conclude(404, false, &checks, false), (Outcome::Ok, ErrorClass::None));
+        assert_eq!(conclude(404, false, &checks, true), (Outcome::Failed, ErrorClass::Check));
+        assert_eq!(conclude(410, false, &checks, true), (Outcome::Failed, ErrorClass::ClientError));
+        assert_eq!(conclude(429, false, &checks[1..], true), (Outcome::Rejected, ErrorClass::Throttled));
+        assert_eq!(conclude(404, false, &checks[1..], false), (Outcome::Failed, ErrorClass::ClientError));
+    }
 }
