@@ -19,7 +19,7 @@ pub(super) const LIMIT: Ns = Ns::from_millis(300);
 /// How much later than its limit an operation may end: generous, because the machine may be busy.
 pub(super) const GRACE: Ns = Ns::from_secs(5);
 /// After this long a call is taken to hang.
-const WATCHDOG_SECS: i64 = 20;
+const WATCHDOG_SECS: i64 = 8;
 
 /// What the protocol under test is built for.
 #[derive(Clone, Copy, Debug)]
