@@ -1,0 +1,138 @@
+//! Light, medium, heavy and stress load on both architectures: throughput, latency, memory.
+//!
+//! An event counts when it was accepted, put into the queue of every service that wants it and handled there; the
+//! handler reads the whole payload. Payloads are made anew for each event, which is part of the time. Rounds of the
+//! scenario's size are repeated for a second; a round ends when everything in it has been handled. Latency runs from
+//! acceptance to the end of handling. `RSS` is the peak of the process during the scenario.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints its table")]
+
+use crucible_core::clock::Now;
+use crucible_core::{Histogram, Ns};
+use crucible_events::{
+    CentralRouter, Coordinator, Event, EventBus, EventMix, Failure, Family, Interest, MonotonicClock,
+    ServiceSpec, Settings,
+};
+use std::hint::black_box;
+use std::time::Duration;
+
+struct Scenario {
+    name: &'static str,
+    events: u64,
+    services: usize,
+    payload: usize,
+    /// At least so long.
+    secs: f64,
+}
+
+const SCENARIOS: [Scenario; 5] = [
+    Scenario { name: "light", events: 100, services: 3, payload: 512, secs: 1.0 },
+    Scenario { name: "medium", events: 1_000, services: 10, payload: 1_024, secs: 1.0 },
+    Scenario { name: "heavy", events: 10_000, services: 50, payload: 4_096, secs: 1.0 },
+    Scenario { name: "stress", events: 100_000, services: 100, payload: 8_192, secs: 1.0 },
+    Scenario { name: "medium, sustained", events: 5_000_000, services: 10, payload: 1_024, secs: 1.0 },
+];
+
+/// Reads every byte of the payload, eight at a time.
+fn read(event: &Event) -> Result<(), Failure> {
+    let sum = event.payload.chunks_exact(8).fold(0u64, |sum, eight| {
+        sum.wrapping_add(u64::from_le_bytes(eight.try_into().unwrap_or_default()))
+    });
+    black_box(sum);
+    Ok(())
+}
+
+/// The families are dealt out to the services in turn, so that each family has somebody.
+fn interest(index: usize, services: usize) -> Interest {
+    let wanted: Vec<Family> = Family::ALL
+        .into_iter()
+        .enumerate()
+        .filter(|(family, _)| if services < 6 { family % services == index } else { index % 6 == *family })
+        .map(|(_, family)| family)
+        .collect();
+    Interest::families(&wanted)
+}
+
+struct Outcome {
+    events: f64,
+    deliveries: f64,
+    latency: Histogram,
+    rss: f64,
+    lost: u64,
+}
+
+fn run(bus: &dyn EventBus, scenario: &Scenario) -> Outcome {
+    for index in 0..scenario.services {
+        let spec = ServiceSpec::new(format!("service-{index}"), interest(index, scenario.services));
+        bus.register(spec, Box::new(read)).unwrap();
+    }
+    let mut mix = EventMix::new(1, scenario.payload..=scenario.payload);
+    reset_peak();
+    let clock = MonotonicClock::start();
+    let mut published = 0u64;
+    while clock.now().as_secs_f64() < scenario.secs {
+        for _ in 0..scenario.events {
+            black_box(bus.publish(mix.draw()));
+        }
+        published += scenario.events;
+        assert!(bus.drain(Duration::from_secs(60)), "not everything was handled");
+    }
+    let secs = clock.now().as_secs_f64();
+    let rss = peak_mib();
+    let statistics = bus.statistics();
+    assert_eq!(statistics.accepted, published, "not everything was accepted");
+    let received = statistics.sum(|s| s.received);
+    let processed = statistics.sum(|s| s.processed);
+    Outcome {
+        events: published as f64 / secs,
+        deliveries: processed as f64 / secs,
+        latency: statistics.latency(),
+        rss,
+        lost: received - processed,
+    }
+}
+
+fn reset_peak() {
+    // 5: the peak of the resident set begins anew (proc(5)); where that is not allowed the peak is the process's
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+fn peak_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
+}
+
+fn main() {
+    // cargo passes flags such as --bench; a word chooses the scenarios that contain it
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    println!("queue of 1000, a full queue makes the publisher wait; one publisher; ids remembered\n");
+    println!("scenario             events  services  payload  architecture     events/s  deliveries/s      mean       p95       p99      RSS");
+    for scenario in &SCENARIOS {
+        if !wanted.is_empty() && !wanted.iter().any(|word| scenario.name.contains(word)) {
+            continue;
+        }
+        for architecture in ["coordinator", "router"] {
+            let settings = Settings::default();
+            let bus: Box<dyn EventBus> = match architecture {
+                "router" => Box::new(CentralRouter::start(settings).unwrap()),
+                _ => Box::new(Coordinator::new(settings)),
+            };
+            let outcome = run(bus.as_ref(), scenario);
+            let quantile = |share| outcome.latency.quantile(share).unwrap_or(Ns::ZERO);
+            println!(
+                "{:<18} {:>8} {:>9} {:>7}B  {architecture:<12} {:>12.0} {:>13.0} {:>9} {:>9} {:>9} {:>5.0}MiB{}",
+                scenario.name,
+                scenario.events,
+                scenario.services,
+                scenario.payload,
+                outcome.events,
+                outcome.deliveries,
+                outcome.latency.mean().unwrap_or(Ns::ZERO),
+                quantile(0.95),
+                quantile(0.99),
+                outcome.rss,
+                if outcome.lost > 0 { format!("  {} NOT PROCESSED", outcome.lost) } else { String::new() },
+            );
+        }
+    }
+}
