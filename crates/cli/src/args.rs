@@ -7,8 +7,10 @@ use std::path::PathBuf;
 /// Load that is honest, numbers that can be trusted, a verdict that says why.
 #[derive(Debug, Parser)]
 #[command(name = "crucible", version, max_term_width = 100, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 pass, 1 internal error, 2 usage or plan mistake, 97 invalid measurement,\n\
-98 inconclusive, 99 thresholds failed, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 pass, 1 internal error, 2 usage or plan mistake, 97 invalid measurement,\n\
+98 inconclusive, 99 thresholds failed, 130 interrupted."
+)]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]
@@ -64,6 +66,9 @@ pub struct TellArgs {
     /// Threads that make load [default: one for each CPU that can be used]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub shards: Option<u32>,
+    /// Run the load before all ordinary work of this machine (SCHED_FIFO, needs the right to)
+    #[arg(long)]
+    pub realtime: bool,
 }
 
 /// `crucible run`
@@ -74,13 +79,10 @@ pub struct RunArgs {
     /// Tests to run [default: all]
     pub tests: Vec<String>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
     pub overrides: PlanOverrides,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
     pub tell: TellArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
     pub store: StoreArgs,
     /// Keep no record
     #[arg(long, conflicts_with = "store")]
@@ -144,7 +146,6 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
     pub tell: TellArgs,
     /// Keep a record in this file
     #[arg(long, value_name = "FILE")]
@@ -159,7 +160,6 @@ pub enum PlanCommand {
     /// Show what will happen before a byte is sent
     Show {
         #[command(flatten)]
-        #[expect(missing_docs, reason = "flattened")]
         plan: PlanArgs,
         /// Tests to show [default: all]
         tests: Vec<String>,
@@ -177,7 +177,6 @@ pub struct PlanArgs {
     /// The plan, or a folder that holds a plan.yaml
     pub plan: PathBuf,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
     pub overrides: PlanOverrides,
 }
 
@@ -193,7 +192,6 @@ pub struct ReportArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
     pub store: StoreArgs,
 }
 
@@ -206,7 +204,6 @@ pub enum RunsCommand {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        #[expect(missing_docs, reason = "flattened")]
         store: StoreArgs,
     },
     /// Show a run as its summary did
@@ -214,7 +211,6 @@ pub enum RunsCommand {
         /// The run: its name, the begin of it, or `last`
         run: String,
         #[command(flatten)]
-        #[expect(missing_docs, reason = "flattened")]
         store: StoreArgs,
     },
     /// Write one run to a file of its own
@@ -224,7 +220,6 @@ pub enum RunsCommand {
         /// The file
         file: PathBuf,
         #[command(flatten)]
-        #[expect(missing_docs, reason = "flattened")]
         store: StoreArgs,
     },
     /// Take over the runs of an exported file
@@ -232,7 +227,6 @@ pub enum RunsCommand {
         /// The file
         file: PathBuf,
         #[command(flatten)]
-        #[expect(missing_docs, reason = "flattened")]
         store: StoreArgs,
     },
     /// Delete runs
@@ -241,7 +235,6 @@ pub enum RunsCommand {
         #[arg(required = true)]
         runs: Vec<String>,
         #[command(flatten)]
-        #[expect(missing_docs, reason = "flattened")]
         store: StoreArgs,
     },
 }
@@ -270,10 +263,8 @@ pub struct GroundArgs {
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
     pub tell: TellArgs,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "flattened")]
     pub store: StoreArgs,
 }
 

@@ -16,14 +16,14 @@ pub struct Conduct {
     pub store: Option<Store>,
     /// Number of shards, instead of the suitable one.
     pub shards: Option<u32>,
+    /// Run the load before all ordinary work of this machine.
+    pub realtime: bool,
     /// What is shown while it goes on.
     pub live: Live,
 }
 
 /// What came out.
 pub struct Conducted {
-    /// The run's identifier.
-    pub run: String,
     /// Everything that was counted.
     pub view: RunView,
     /// The verdict.
@@ -51,6 +51,7 @@ pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted,
     if let Some(shards) = how.shards {
         options.shards = shards.max(1);
     }
+    options.realtime = how.realtime;
     let started = started(&plan, &tests, &options, files)?;
     let Conduct { store, mut live, .. } = how;
     live.begin(&started, files);
@@ -82,7 +83,7 @@ pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted,
         // The list of runs shows it; the record itself does not depend on it.
         let _ = store.set_verdict(&run, assessment.verdict.name());
     }
-    Ok(Conducted { run, view, assessment })
+    Ok(Conducted { view, assessment })
 }
 
 fn started(plan: &Plan, tests: &[usize], options: &Options, files: u64) -> Result<RunStarted, CliError> {
@@ -102,6 +103,7 @@ fn started(plan: &Plan, tests: &[usize], options: &Options, files: u64) -> Resul
     started.environment = machine::facts(files);
     started.environment.push(("shards".into(), options.shards.to_string()));
     started.environment.push(("pinned".into(), options.pin.to_string()));
+    started.environment.push(("realtime".into(), options.realtime.to_string()));
     Ok(started)
 }
 
@@ -126,7 +128,9 @@ impl Recorder {
         if std::mem::replace(&mut self.told, true) {
             return None;
         }
-        out::note(&format!("warning: failed to write the record: {error}; the load goes on, the run is invalid"));
+        out::note(&format!(
+            "warning: failed to write the record: {error}; the load goes on, the run is invalid"
+        ));
         let at = match event {
             RunEvent::Window(window) => window.to,
             RunEvent::Finished(finished) => finished.at,

@@ -148,9 +148,6 @@ fn figures(view: &RunView, index: usize) -> [String; 3] {
             shown(0.99),
             judged.max().map_or("-".into(), |ns| ns.to_string())
         ),
-        format!(
-            "errors {errors}   our own lateness p99 {}",
-            lag.map_or("-".into(), |ns| ns.to_string())
-        ),
+        format!("errors {errors}   our own lateness p99 {}", lag.map_or("-".into(), |ns| ns.to_string())),
     ]
 }

@@ -17,7 +17,9 @@ pub fn facts(files: u64) -> Vec<(String, String)> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let field = |text: &str, name: &str| {
         text.lines()
-            .find_map(|line| line.strip_prefix(name)?.split_once(':').map(|(_, value)| value.trim().to_owned()))
+            .find_map(|line| {
+                line.strip_prefix(name)?.split_once(':').map(|(_, value)| value.trim().to_owned())
+            })
             .unwrap_or_else(|| "unknown".into())
     };
     let cpu = read("/proc/cpuinfo");

@@ -33,7 +33,11 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            let prefix = if error.text.starts_with("error") || error.text.starts_with("warning") { "" } else { "error: " };
+            let prefix = if error.text.starts_with("error") || error.text.starts_with("warning") {
+                ""
+            } else {
+                "error: "
+            };
             out::note(&format!("{prefix}{}", error.text));
             ExitCode::from(error.code)
         }

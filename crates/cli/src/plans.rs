@@ -42,7 +42,9 @@ pub fn load(name: &Path, overrides: &PlanOverrides) -> Result<Plan, CliError> {
         let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         let name = path.display();
-        CliError::usage(format!("failed to read the plan {name}: line {line} is not UTF-8 text\n  save it as UTF-8"))
+        CliError::usage(format!(
+            "failed to read the plan {name}: line {line} is not UTF-8 text\n  save it as UTF-8"
+        ))
     })?;
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
     read(&text, &path.display().to_string(), folder, overrides)
@@ -53,7 +55,11 @@ pub fn read(text: &str, shown: &str, folder: PathBuf, overrides: &PlanOverrides)
     let given = given_variables(&overrides.env)?;
     let dotenv = dotenv(&folder)?;
     let env = |name: &str| {
-        given.get(name).cloned().or_else(|| out::plain_environment(name)).or_else(|| dotenv.get(name).cloned())
+        given
+            .get(name)
+            .cloned()
+            .or_else(|| out::plain_environment(name))
+            .or_else(|| dotenv.get(name).cloned())
     };
     let options = ReadOptions {
         grammars: GRAMMARS,

@@ -20,7 +20,9 @@ impl Watch {
         let listener = std::thread::Builder::new().name("signals".into()).spawn(move || {
             for _ in signals.forever() {
                 match control.signal() {
-                    Signal::Run => out::note("\nstopping: what is under way may finish; once more to cut it off"),
+                    Signal::Run => {
+                        out::note("\nstopping: what is under way may finish; once more to cut it off")
+                    }
                     Signal::Drain => out::note("\ncutting off what is under way"),
                     Signal::Abort => {}
                 }

@@ -15,8 +15,9 @@ pub fn path(given: Option<&Path>) -> Result<PathBuf, CliError> {
     if let Some(path) = out::plain_environment("CRUCIBLE_STORE") {
         return Ok(path.into());
     }
-    let base = etcetera::choose_base_strategy()
-        .map_err(|e| CliError::usage(format!("failed to find the data folder: {e}\n  give one with --store FILE")))?;
+    let base = etcetera::choose_base_strategy().map_err(|e| {
+        CliError::usage(format!("failed to find the data folder: {e}\n  give one with --store FILE"))
+    })?;
     Ok(base.data_dir().join("crucible").join("runs.db"))
 }
 

@@ -8,7 +8,8 @@ use crate::shard::{Meeting, Reports, ShardJob, run_shard};
 use crate::system;
 use crucible_core::{Now, Ns, Protocol, Share, WorkerContext};
 use crucible_plan::Plan;
-use crucible_record::{Finished, RunEvent, StopReason};
+use crucible_record::{Finished, Note, NoteKind, RunEvent, StopReason};
+use crucible_schedule::Pacing;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,19 +23,39 @@ pub struct Options {
     pub shards: u32,
     /// Keep each shard on a CPU of its own.
     pub pin: bool,
+    /// Run the shards before all ordinary work (`SCHED_FIFO`), where the system allows it.
+    pub realtime: bool,
     /// Length of a window.
     pub window: Ns,
 }
 
 impl Options {
-    /// As many shards as are of use: one for each allowed CPU, but never more than users, and one alone for light
-    /// load, where a second would only add wake-ups.
+    /// As many shards as are of use: one for each allowed CPU, half of them when the target shares this machine (it
+    /// needs CPUs too), never more than users, and one alone for light load, where a second only adds wake-ups.
     pub fn suited_to(plan: &Plan, tests: &[usize]) -> Options {
         let cpus = system::allowed_cpus().len() as u64;
-        let users = tests.iter().map(|test| plan.tests[*test].load.max_users()).max().unwrap_or(1);
-        let shards = cpus.min(users).max(1) as u32;
-        Options { shards, pin: cpus >= 4, window: Ns::from_secs(1) }
+        let loads = || tests.iter().map(|test| &plan.tests[*test].load);
+        let users = loads().map(|load| load.max_users()).max().unwrap_or(1);
+        let light = loads().flat_map(|load| &load.phases).all(|phase| match &phase.pacing {
+            Pacing::Open { rate, .. } => rate.max() <= LIGHT_RATE,
+            Pacing::Closed { .. } => false,
+        });
+        let local = plan.target.as_deref().is_some_and(is_local);
+        let most = if light { 1 } else { cpus / if local { 2 } else { 1 } };
+        let shards = most.min(users).max(1) as u32;
+        Options { shards, pin: !local && cpus >= 4, realtime: false, window: Ns::from_secs(1) }
     }
+}
+
+/// Arrivals a second up to which one shard serves best.
+const LIGHT_RATE: f64 = 2_000.0;
+
+/// Whether an address names this machine by itself.
+fn is_local(target: &str) -> bool {
+    let rest = target.split_once("://").map_or(target, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    host.starts_with("localhost") || host.starts_with("127.") || host.starts_with("[::1]") || host.is_empty()
 }
 
 /// What is to be run.
@@ -73,6 +94,7 @@ impl std::error::Error for EngineError {}
 
 enum Message {
     Report(u32, ShardReport),
+    Note(Note),
     Failed(EngineError),
 }
 
@@ -98,10 +120,13 @@ pub fn run<P: Protocol>(job: Job<P>, emit: &mut dyn FnMut(RunEvent)) -> Result<(
         };
         let outlet = Outlet { index, sender: sender.clone(), spares: RefCell::new(spares) };
         let protocol = Arc::clone(&job.protocol);
-        let pin = job.options.pin.then(|| cpus[index as usize % cpus.len()]);
+        let place = Place {
+            cpu: job.options.pin.then(|| cpus[index as usize % cpus.len()]),
+            realtime: job.options.realtime,
+        };
         thread::Builder::new()
             .name(format!("crucible-{index}"))
-            .spawn(move || shard_thread(shard_job, &*protocol, outlet, epoch, pin))
+            .spawn(move || shard_thread(shard_job, &*protocol, outlet, epoch, place))
             .map_err(|e| EngineError::SetUp(format!("no thread for a shard: {e}")))?;
     }
     drop(sender);
@@ -133,6 +158,7 @@ fn collect(
                     let _ = recycle[shard as usize].send(frames);
                 }
             }
+            Ok(Message::Note(note)) => emit(RunEvent::Note(note)),
             Ok(Message::Failed(error)) => return Err(error),
             Err(_) => return Err(EngineError::Broke("a shard ended without a word".into())),
         }
@@ -169,9 +195,20 @@ impl Drop for Alarm {
     }
 }
 
-fn shard_thread<P: Protocol>(job: ShardJob, protocol: &P, outlet: Outlet, epoch: Epoch, pin: Option<usize>) {
+/// Where and how a shard's thread runs.
+struct Place {
+    cpu: Option<usize>,
+    realtime: bool,
+}
+
+fn shard_thread<P: Protocol>(job: ShardJob, protocol: &P, outlet: Outlet, epoch: Epoch, place: Place) {
     let alarm = Alarm(outlet.sender.clone());
-    if let Some(cpu) = pin {
+    if place.realtime && !system::run_before_others() {
+        let text =
+            "the system refused real-time scheduling (it takes CAP_SYS_NICE); the load ran without".into();
+        let _ = alarm.0.send(Message::Note(Note { at: epoch.now(), kind: NoteKind::Warning, text }));
+    }
+    if let Some(cpu) = place.cpu {
         // A refusal costs precision, not correctness; the record says how lateness came out.
         let _ = system::pin_to(cpu);
     }
@@ -193,4 +230,21 @@ fn shard_thread<P: Protocol>(job: ShardJob, protocol: &P, outlet: Outlet, epoch:
             Err(e) => failed(e.to_string()),
         }
     });
+    // A name look-up that still waits for a server must not keep the run from ending.
+    runtime.shutdown_background();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn addresses_of_this_machine_are_known_by_their_looks() {
+        let check = |target: &str, expected| assert_eq!(is_local(target), expected, "{target}");
+        check("http://localhost:8080/x", true);
+        check("https://u:p@127.0.0.1", true);
+        check("http://[::1]:80/", true);
+        check("http://example.com/?next=http://localhost", false);
+        check("http://localhost@example.com/", false);
+    }
 }

@@ -68,3 +68,11 @@ pub fn raise_file_limit() -> u64 {
         Err(_) => limit.current.unwrap_or(u64::MAX),
     }
 }
+
+/// Lets the calling thread run before all ordinary threads (`SCHED_FIFO`, lowest priority of that class). `false` if
+/// the system refuses.
+pub fn run_before_others() -> bool {
+    let parameters = libc::sched_param { sched_priority: 1 };
+    // SAFETY: sched_setscheduler reads the parameters and changes only the calling thread (pid 0).
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameters) == 0 }
+}

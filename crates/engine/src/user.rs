@@ -213,10 +213,9 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         let iterations = &mut frames.iterations[usize::from(scenario.0)];
         iterations.planned += 1;
         iterations.dropped += 1;
-        let first = match &plan.scenarios[usize::from(scenario.0)].flow {
-            Flow::Sequence(steps) => steps.first(),
-            Flow::Weighted(tasks) => tasks.first().and_then(|(_, steps)| steps.first()),
-        };
+        // Which task it would have been is drawn like any other, so that every task bears its share of the drops.
+        let mut rng = Rng::new(plan.seed, "dropped", intended.0);
+        let first = draw(&plan.scenarios[usize::from(scenario.0)].flow, &mut rng).first();
         let Some(step) = first else { return };
         let frame = &mut frames.steps[usize::from(step.0)];
         frame.planned += 1;

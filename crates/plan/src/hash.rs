@@ -32,8 +32,12 @@ pub(crate) fn of(root: &Node, raw: Option<&Node>, target: Option<&str>, seed: u6
             out.push('\n');
         }
     }
-    let digest = Sha256::digest(out.as_bytes());
-    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+    digest(&out)
+}
+
+/// SHA-256 of a text, 64 hexadecimal digits: the identity of an experiment that is described otherwise than by a plan.
+pub fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
         // writing to a String cannot fail
         let _ = write!(hex, "{byte:02x}");
         hex

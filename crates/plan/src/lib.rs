@@ -21,6 +21,7 @@ mod think;
 mod thresholds;
 mod yaml;
 
+pub use hash::digest;
 pub use mask::without_credentials;
 pub use model::{Flow, LatenessBudget, Plan, Scenario, Step, StepRole, Test, Think};
 pub use read::{DEFAULT_SEED, ReadOptions, read};

@@ -208,3 +208,8 @@ pub(crate) fn errors_of(view: &RunView) -> Vec<&crucible_record::ErrorNote> {
 pub(crate) fn step_name(view: &RunView, step: crucible_core::StepId) -> &str {
     view.started.steps.get(usize::from(step.0)).map_or("(unknown step)", |step| &step.name)
 }
+
+/// How many of `total` values a percentile stands for (nearest rank), as the histogram counts.
+pub(crate) fn rank(total: u64, share: f64) -> u64 {
+    ((share * total as f64).ceil() as u64).clamp(1, total.max(1))
+}

@@ -7,9 +7,10 @@ use crate::exit::CliError;
 use crate::live::Live;
 use crate::stores;
 use clap::Parser;
+use crucible_core::threshold::{Band, Measure, Subject, Threshold};
 use crucible_core::{Ns, ScenarioId, StepId, units};
 use crucible_http::{HttpSettings, RequestSpec, StatusMatch};
-use crucible_plan::{Flow, LatenessBudget, Plan, Scenario, Step, StepRole, Test, Think};
+use crucible_plan::{Flow, LatenessBudget, Plan, Scenario, Step, StepRole, Test, Think, without_credentials};
 use crucible_schedule::{Curve, Iterations, Load, LoadPhase, Pacing, Piece, Spacing};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -25,7 +26,12 @@ const LAST_REQUESTS: Ns = Ns::from_secs(2);
 pub fn run(args: &BenchArgs) -> Result<u8, CliError> {
     let store = args.store.as_deref().map(|path| stores::open(Some(path))).transpose()?;
     let plan = plan(args)?;
-    let how = Conduct { store, shards: args.tell.shards, live: Live::new(args.tell.quiet) };
+    let how = Conduct {
+        store,
+        shards: args.tell.shards,
+        realtime: args.tell.realtime,
+        live: Live::new(args.tell.quiet),
+    };
     let conducted = conduct(plan, vec![0], how)?;
     tell::result(&conducted, &args.tell, args.latency)?;
     Ok(conducted.code(args.tell.allow.is_some()))
@@ -44,7 +50,8 @@ fn plan(args: &BenchArgs) -> Result<Plan, CliError> {
     let read = |what: &str, value: &str, hint: String| {
         CliError::usage(format!("failed to read {what} {value:?}\n  {hint}"))
     };
-    let duration = |what: &str, text: &str| units::parse_duration(text).map_err(|hint| read(what, text, hint));
+    let duration =
+        |what: &str, text: &str| units::parse_duration(text).map_err(|hint| read(what, text, hint));
     let url = if args.url.contains("://") { args.url.clone() } else { format!("http://{}", args.url) };
     let spec = request(args, &url, duration("--timeout", &args.timeout)?)?;
     let settings = settings(args);
@@ -60,12 +67,13 @@ fn plan(args: &BenchArgs) -> Result<Plan, CliError> {
         None => closed_load(args, given),
     };
     let remarks = settings.remarks();
+    let text = command(args, &url);
     let step = spec.into_step();
     let name = step.default_name.clone();
     let all: Arc<dyn Any + Send + Sync> = Arc::new(settings);
     Ok(Plan {
         name: "bench".into(),
-        target: Some(without_userinfo(&url)),
+        target: Some(without_credentials(&url)),
         seed: args.seed,
         scenarios: vec![Scenario {
             id: ScenarioId(0),
@@ -86,11 +94,16 @@ fn plan(args: &BenchArgs) -> Result<Plan, CliError> {
             think: None,
             spec: step,
         }],
-        tests: vec![Test { name: "bench".into(), scenarios: vec![ScenarioId(0)], load, thresholds: Vec::new() }],
+        tests: vec![Test {
+            name: "bench".into(),
+            scenarios: vec![ScenarioId(0)],
+            load,
+            thresholds: vec![implied()],
+        }],
         settings: BTreeMap::from([("http", all)]),
-        lateness: LatenessBudget { floor: Ns::from_millis(2), share: 0.1 },
-        hash: String::new(),
-        text: String::new(),
+        lateness: LatenessBudget::default(),
+        hash: crucible_plan::digest(&text),
+        text,
         remarks,
         warnings: Vec::new(),
     })
@@ -148,7 +161,9 @@ fn flat(value: f64, length: Ns) -> Curve {
 
 fn open_load(rate: f64, args: &BenchArgs, length: Ns) -> Result<Load, CliError> {
     if !(rate > 0.0 && rate <= 10e6) {
-        return Err(CliError::usage("failed to read --rate\n  give more than 0 and at most 10,000,000 a second"));
+        return Err(CliError::usage(
+            "failed to read --rate\n  give more than 0 and at most 10,000,000 a second",
+        ));
     }
     let pacing = Pacing::Open {
         rate: flat(rate, length),
@@ -175,25 +190,64 @@ fn load(profile: &'static str, phase: LoadPhase) -> Load {
     Load { profile, start_delay: Ns::ZERO, phases: vec![phase], graceful_stop: LAST_REQUESTS }
 }
 
-/// An address without `user:password@`, which must not reach a record.
-fn without_userinfo(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
-        None => url.to_owned(),
+/// The threshold that every plan without one for errors has.
+fn implied() -> Threshold {
+    Threshold {
+        subject: Subject::All,
+        measure: Measure::Errors,
+        bands: vec![Band { name: "target".into(), limit: 0.01 }],
+        over: None,
+        abort: false,
+        after: Ns::ZERO,
+        implied: true,
     }
+}
+
+/// The command as it is recorded: what identifies the experiment, without values that may be secret.
+fn command(args: &BenchArgs, url: &str) -> String {
+    let mut words = vec![format!("crucible bench {}", without_credentials(url))];
+    match &args.rate {
+        Some(rate) => words.push(format!("--rate {rate}{}", if args.poisson { " --poisson" } else { "" })),
+        None => words.push(format!("-c {}", args.connections)),
+    }
+    words.extend(args.requests.map(|n| format!("-n {n}")));
+    words.extend(args.duration.as_ref().map(|d| format!("-d {d}")));
+    words.extend(args.method.as_ref().map(|m| format!("-m {m}")));
+    for header in &args.headers {
+        words.push(format!("-H '{}: ***'", header.split(':').next().unwrap_or_default()));
+    }
+    words.extend(args.body.as_ref().map(|body| format!("-b ({} bytes)", body.len())));
+    words.extend(args.status.as_ref().map(|status| format!("--status {status}")));
+    words.extend(args.no_keepalive.then(|| "--no-keepalive".to_owned()));
+    words.push(format!("--seed {}", args.seed));
+    words.join(" ")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::without_userinfo;
+    use super::*;
 
     #[test]
-    fn credentials_are_cut_out_of_addresses() {
-        let check = |url: &str, expected: &str| assert_eq!(without_userinfo(url), expected);
-        check("http://u:p@host/a@b", "http://host/a@b");
-        check("http://host/a@b", "http://host/a@b");
-        check("https://u:p@w@host?x=@", "https://host?x=@");
+    fn the_recorded_command_tells_no_secret() {
+        let words = ["crucible", "bench", "http://u:pw1@h/", "-H", "Authorization: Bearer pw2", "-b", "pw3"];
+        let Command::Bench(args) = Cli::try_parse_from(words).unwrap().command else { panic!("a bench") };
+        let text = command(&args, &args.url);
+        assert_eq!(text, "crucible bench http://h/ -c 50 -H 'Authorization: ***' -b (3 bytes) --seed 1");
+    }
+
+    #[test]
+    fn flags_of_other_tools_are_taken() {
+        for flags in
+            [&["-c", "64", "-d", "2s"][..], &["-n", "100"], &["-z", "3s"], &["-r", "90/m"], &["-R", "50"]]
+        {
+            let plan = plan_from("localhost:1", flags).unwrap();
+            assert_eq!(plan.tests[0].load.phases.len(), 1, "{flags:?}");
+        }
+        for (flags, part) in
+            [(&["-d", "10"][..], "10s"), (&["-r", "0"], "more than 0"), (&["-H", "x"], "NAME: VALUE")]
+        {
+            let told = plan_from("localhost:1", flags).err().map(|e| e.text).unwrap_or_default();
+            assert!(told.contains(part), "{flags:?}: {told}");
+        }
     }
 }

@@ -22,7 +22,12 @@ pub fn run(args: &DemoArgs) -> Result<u8, CliError> {
     let overrides = PlanOverrides { target: Some(url), ..PlanOverrides::default() };
     let plan = plans::read(PLAN, "suites/stories/plan.yaml", ".".into(), &overrides)?;
     let tests = plans::choose(&plan, &[])?;
-    let how = Conduct { store: Some(store), shards: args.tell.shards, live: Live::new(args.tell.quiet) };
+    let how = Conduct {
+        store: Some(store),
+        shards: args.tell.shards,
+        realtime: args.tell.realtime,
+        live: Live::new(args.tell.quiet),
+    };
     let conducted = conduct(plan, tests, how)?;
     drop(child);
     tell::result(&conducted, &args.tell, false)?;

@@ -35,7 +35,8 @@ pub fn run(args: &DoctorArgs) -> Result<u8, CliError> {
 /// Loads the null server quietly, with the flags of `bench`.
 fn null_run(url: &str, flags: &[&str]) -> Result<RunView, CliError> {
     let plan = bench::plan_from(url, flags)?;
-    Ok(conduct(plan, vec![0], Conduct { store: None, shards: Some(1), live: Live::Quiet })?.view)
+    Ok(conduct(plan, vec![0], Conduct { store: None, shards: Some(1), realtime: false, live: Live::Quiet })?
+        .view)
 }
 
 fn shown(histogram: &Histogram, share: f64) -> String {
@@ -96,7 +97,9 @@ fn tell(facts: &[(String, String)], files: u64, late: &Histogram, open: &RunView
 fn advice(files: u64, late: &Histogram, facts: &[(String, String)]) -> Vec<String> {
     let mut advice = Vec::new();
     if files < 20_000 {
-        advice.push(format!("at most {files} open files: raise the hard limit for more connections (`ulimit -Hn`)"));
+        advice.push(format!(
+            "at most {files} open files: raise the hard limit for more connections (`ulimit -Hn`)"
+        ));
     }
     if late.quantile(0.99).is_some_and(|p99| p99 > Ns::from_millis(1)) {
         advice.push("wake-ups are late by more than 1 ms at p99: something else uses the CPUs".into());

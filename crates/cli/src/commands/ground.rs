@@ -36,7 +36,10 @@ fn announce(announcement: &Announcement, json: bool) {
         });
         out::line(&line.to_string());
     } else {
-        out::line(&format!("{} listens on {} (process {})", announcement.system, announcement.url, announcement.pid));
+        out::line(&format!(
+            "{} listens on {} (process {})",
+            announcement.system, announcement.url, announcement.pid
+        ));
         out::line(&format!("data in {}; Ctrl-C ends it", announcement.data.display()));
     }
 }

@@ -18,7 +18,10 @@ pub fn run(args: &ReportArgs) -> Result<u8, CliError> {
         };
         let path = if formats.len() == 1 { output.clone() } else { output.with_extension(format.extension) };
         fs::write(&path, render(&view, format, false)).map_err(|e| {
-            CliError::usage(format!("failed to write {}: {e}\n  choose another with --output", path.display()))
+            CliError::usage(format!(
+                "failed to write {}: {e}\n  choose another with --output",
+                path.display()
+            ))
         })?;
         out::note(&format!("wrote {}", path.display()));
     }

@@ -12,7 +12,12 @@ pub fn run(args: &RunArgs) -> Result<u8, CliError> {
     let plan = plans::load(&args.plan, &args.overrides)?;
     let tests = plans::choose(&plan, &args.tests)?;
     let store = if args.no_record { None } else { Some(stores::open(args.store.store.as_deref())?) };
-    let how = Conduct { store, shards: args.tell.shards, live: Live::new(args.tell.quiet) };
+    let how = Conduct {
+        store,
+        shards: args.tell.shards,
+        realtime: args.tell.realtime,
+        live: Live::new(args.tell.quiet),
+    };
     let conducted = conduct(plan, tests, how)?;
     tell::result(&conducted, &args.tell, false)?;
     Ok(conducted.code(args.tell.allow.is_some()))

@@ -21,7 +21,11 @@ pub fn run(command: &RunsCommand) -> Result<u8, CliError> {
             let store = stores::open_to_read(store.store.as_deref())?;
             let id = store.find(run).map_err(|e| failed("find the run", &e))?;
             store.export(&id, file).map_err(|e| failed("export the run", &e))?;
-            out::line(&format!("{id} is in {}; `crucible report {}` reads it", file.display(), file.display()));
+            out::line(&format!(
+                "{id} is in {}; `crucible report {}` reads it",
+                file.display(),
+                file.display()
+            ));
         }
         RunsCommand::Import { file, store } => {
             let store = stores::open(store.store.as_deref())?;

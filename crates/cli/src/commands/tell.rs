@@ -4,7 +4,6 @@ use super::report;
 use crate::args::TellArgs;
 use crate::conduct::Conducted;
 use crate::exit::CliError;
-use crate::out;
 
 /// Prints the result as the flags say. `latency` adds the detailed distribution.
 pub fn result(conducted: &Conducted, tell: &TellArgs, latency: bool) -> Result<(), CliError> {
@@ -16,9 +15,6 @@ pub fn result(conducted: &Conducted, tell: &TellArgs, latency: bool) -> Result<(
     report::print(&conducted.view, format)?;
     if latency && format == "summary" {
         report::print(&conducted.view, "hdr")?;
-    }
-    if format == "summary" {
-        out::note(&format!("run {}", conducted.run));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The table of formats.
 
 mod csv;
+mod hdr;
 mod json;
 mod junit;
 mod k6;
@@ -25,8 +26,16 @@ pub struct Format {
 }
 
 /// All formats, in the order in which help shows them.
-pub const FORMATS: &[Format] =
-    &[summary::FORMAT, md::FORMAT, json::FORMAT, csv::FORMAT, junit::FORMAT, k6::FORMAT, wrk::FORMAT];
+pub const FORMATS: &[Format] = &[
+    summary::FORMAT,
+    md::FORMAT,
+    json::FORMAT,
+    csv::FORMAT,
+    junit::FORMAT,
+    k6::FORMAT,
+    wrk::FORMAT,
+    hdr::FORMAT,
+];
 
 /// The format of this name.
 pub fn find(name: &str) -> Option<&'static Format> {
