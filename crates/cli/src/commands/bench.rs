@@ -232,7 +232,7 @@ mod tests {
         let words = ["crucible", "bench", "http://u:pw1@h/", "-H", "Authorization: Bearer pw2", "-b", "pw3"];
         let Command::Bench(args) = Cli::try_parse_from(words).unwrap().command else { panic!("a bench") };
         let text = command(&args, &args.url);
-        assert_eq!(text, "crucible bench http://h/ -c 50 -H 'Authorization: ***' -b (3 bytes) --seed 1");
+        assert_eq!(text, "crucible bench http://***@h/ -c 50 -H 'Authorization: ***' -b (3 bytes) --seed 1");
     }
 
     #[test]
