@@ -251,6 +251,16 @@ impl Server {
         let answer = self.behaviour(due.route).answer;
         let body = self.config.body;
         let written = self.clock.now();
+        if due.sent == 0 {
+            // before the answer goes out: whoever has it must find it in the record
+            self.peers[due.slot].waiting -= 1;
+            let served = Served { readable: due.readable, written, route: due.route, status: due.status };
+            self.note(|record| {
+                if record.served.len() < RECORD_LIMIT {
+                    record.served.push(served);
+                }
+            });
+        }
         let Some(connection) = self.peers[due.slot].connection.as_mut() else { return };
         let (sent, close) = match answer {
             Answer::Garbage => (connection.send(b"\x00\xffnot a protocol\r\n\r\n", &self.poller), true),
@@ -274,15 +284,6 @@ impl Server {
             }
             _ => (connection.send(&response(due.status, body, body), &self.poller), false),
         };
-        if due.sent == 0 {
-            self.peers[due.slot].waiting -= 1;
-            let served = Served { readable: due.readable, written, route: due.route, status: due.status };
-            self.note(|record| {
-                if record.served.len() < RECORD_LIMIT {
-                    record.served.push(served);
-                }
-            });
-        }
         if close || sent.is_err() {
             self.close(due.slot);
         }
