@@ -4,8 +4,8 @@ use crate::exit::{self, CliError};
 use crate::live::Live;
 use crate::{catalogue, machine, out, stop};
 use crucible_analysis::{Assessment, RunView, Verdict, assess, broken_abort};
-use crucible_core::Ns;
-use crucible_engine::{Control, Job, Options, describe, measure_wakeups, system};
+use crucible_core::{Histogram, Ns};
+use crucible_engine::{Control, Job, Options, POLL_SHARE, describe, measure_wakeups, system};
 use crucible_plan::Plan;
 use crucible_record::{Note, NoteKind, RunEvent, RunStarted, RunWriter, StopReason, Store, new_run_id};
 use std::sync::Arc;
@@ -42,6 +42,11 @@ impl Conducted {
     }
 }
 
+/// The wake-up error that polling makes up for lies within these bounds: below, the timer is as good; above, the machine
+/// is so busy that polling would not help.
+const LEAST_EARLY: Ns = Ns::from_micros(20);
+const MOST_EARLY: Ns = Ns::from_micros(60);
+
 /// Runs `tests` of `plan` to the verdict.
 pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted, CliError> {
     let files = system::raise_file_limit();
@@ -52,7 +57,9 @@ pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted,
         options.shards = shards.max(1);
     }
     options.realtime = how.realtime;
-    let started = started(&plan, &tests, &options, files)?;
+    let late = measure_wakeups(60, Ns::from_micros(700)).map_err(|e| CliError::internal(e.to_string()))?;
+    options.early = late.quantile(0.9).unwrap_or_default().clamp(LEAST_EARLY, MOST_EARLY);
+    let started = started(&plan, &tests, &options, files, &late);
     let Conduct { store, mut live, .. } = how;
     live.begin(&started, files);
     let run = started.run.clone();
@@ -86,9 +93,8 @@ pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted,
     Ok(Conducted { view, assessment })
 }
 
-fn started(plan: &Plan, tests: &[usize], options: &Options, files: u64) -> Result<RunStarted, CliError> {
+fn started(plan: &Plan, tests: &[usize], options: &Options, files: u64, late: &Histogram) -> RunStarted {
     let (unix_ms, random) = machine::wall_clock();
-    let late = measure_wakeups(60, Ns::from_micros(700)).map_err(|e| CliError::internal(e.to_string()))?;
     let shown = |share| late.quantile(share).unwrap_or_default();
     let mut started = describe(plan, tests);
     started.run = new_run_id(unix_ms, random);
@@ -96,7 +102,10 @@ fn started(plan: &Plan, tests: &[usize], options: &Options, files: u64) -> Resul
     started.started_unix_ms = unix_ms;
     started.shards = options.shards;
     started.pacing = format!(
-        "timerfd, 1 ns timer slack; wake-up error before the run p50 {}, p99 {}",
+        "timerfd, 1 ns timer slack, polling for the last {} of waits of {} and more; wake-up error before the run p50 \
+         {}, p99 {}",
+        options.early,
+        Ns(options.early.0 * POLL_SHARE),
         shown(0.5),
         shown(0.99)
     );
@@ -104,7 +113,7 @@ fn started(plan: &Plan, tests: &[usize], options: &Options, files: u64) -> Resul
     started.environment.push(("shards".into(), options.shards.to_string()));
     started.environment.push(("pinned".into(), options.pin.to_string()));
     started.environment.push(("realtime".into(), options.realtime.to_string()));
-    Ok(started)
+    started
 }
 
 /// Writes the record, and goes on when that fails: the load must not suffer, but the verdict will.

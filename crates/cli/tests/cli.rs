@@ -17,7 +17,9 @@ fn always(status: u16) -> TruthServer {
 }
 
 fn plan(target: &str, test: &str) -> String {
-    format!("name: probe\ntarget: {target}\nsteps: [{{get: /}}]\ntests: {{t: {test}}}\nthresholds: {{'*': {{p50: 1s}}}}\n")
+    format!(
+        "name: probe\ntarget: {target}\nsteps: [{{get: /}}]\ntests: {{t: {test}}}\nthresholds: {{'*': {{p50: 1s}}}}\n"
+    )
 }
 
 #[test]
@@ -71,7 +73,11 @@ fn a_server_that_forbids_everything_cannot_pass() {
         let told = crucible().arg("run").arg(&path).args(["--no-record", "--json", "-q"]).output();
         // A machine under load may make the run invalid on top.
         let verdict = told.json()["verdict"].clone();
-        assert!(verdict == "fail" && told.code == 99 || verdict == "invalid" && told.code == 97, "{}", told.stdout);
+        assert!(
+            verdict == "fail" && told.code == 99 || verdict == "invalid" && told.code == 97,
+            "{}",
+            told.stdout
+        );
         assert!(told.stdout.contains(r#""verdict": "fail""#), "{status}: {}", told.stdout);
     }
 }
@@ -79,7 +85,8 @@ fn a_server_that_forbids_everything_cannot_pass() {
 #[test]
 fn targets_that_are_not_there_or_speak_something_else_fail_in_words() {
     let nowhere = "http://127.0.0.1:9".to_owned();
-    let garbage = ScriptServer::always(vec![Action::ReadHead, Action::Send(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec())]);
+    let garbage =
+        ScriptServer::always(vec![Action::ReadHead, Action::Send(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec())]);
     let garbage = garbage.unwrap();
     for (target, part) in [(nowhere, "refused"), (format!("http://{}", garbage.addr()), "not HTTP")] {
         let told = crucible().args(["bench", &target, "-n", "20", "-c", "2", "-q"]).output();
@@ -94,7 +101,13 @@ fn a_good_run_passes_is_kept_and_can_be_told_in_every_form() {
     let place = Place::new();
     let path = place.write("p.yaml", &plan(&server.url(""), "{rate: 400/s, for: 2s}"));
     let store = place.path("runs.db");
-    let told = crucible().arg("run").arg(&path).arg("--store").arg(&store).args(["--json", "-q", "--realtime"]).output();
+    let told = crucible()
+        .arg("run")
+        .arg(&path)
+        .arg("--store")
+        .arg(&store)
+        .args(["--json", "-q", "--realtime"])
+        .output();
     // A machine under load may make the generator late; what must never happen is a fail.
     let verdict = told.json()["verdict"].as_str().unwrap().to_owned();
     assert!(["pass", "invalid"].contains(&verdict.as_str()), "{}", told.stdout);
@@ -107,7 +120,8 @@ fn a_good_run_passes_is_kept_and_can_be_told_in_every_form() {
     let list = crucible().args(["runs", "list", "--json", "--store"]).arg(&store).output();
     assert_eq!(list.json()["runs"][0]["verdict"], verdict);
     let export = place.path("one.run");
-    let exported = crucible().args(["runs", "export", "last"]).arg(&export).arg("--store").arg(&store).output();
+    let exported =
+        crucible().args(["runs", "export", "last"]).arg(&export).arg("--store").arg(&store).output();
     assert_eq!(exported.code, 0, "{}", exported.stderr);
     let from_export = crucible().arg("report").arg(&export).args(["--format", "json"]).output();
     assert_eq!(from_export.stdout, told.stdout);
@@ -121,7 +135,8 @@ fn a_killed_run_leaves_a_readable_record() {
     let place = Place::new();
     let path = place.write("p.yaml", &plan(&server.url(""), "{rate: 100/s, for: 60s}"));
     let store = place.path("runs.db");
-    let mut child = crucible().arg("run").arg(&path).arg("--store").arg(&store).spawn(Stdio::null(), Stdio::null());
+    let mut child =
+        crucible().arg("run").arg(&path).arg("--store").arg(&store).spawn(Stdio::null(), Stdio::null());
     support::wait_for("two windows in the record", || {
         let list = crucible().args(["runs", "list", "--json", "--store"]).arg(&store).output();
         list.code == 0 && list.json()["runs"][0]["events"].as_u64().is_some_and(|events| events >= 4)
@@ -140,7 +155,8 @@ fn ctrl_c_ends_cleanly_with_a_complete_record() {
     let place = Place::new();
     let path = place.write("p.yaml", &plan(&server.url(""), "{rate: 100/s, for: 60s}"));
     let store = place.path("runs.db");
-    let mut child = crucible().arg("run").arg(&path).arg("--store").arg(&store).spawn(Stdio::null(), Stdio::piped());
+    let mut child =
+        crucible().arg("run").arg(&path).arg("--store").arg(&store).spawn(Stdio::null(), Stdio::piped());
     // The first phase is told as it begins.
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().contains("t: 100/s")));
@@ -187,10 +203,16 @@ fn secrets_reach_neither_record_nor_report() {
     );
     let path = place.write("p.yaml", &text);
     let store = place.path("runs.db");
-    let run = crucible().arg("run").arg(&path).args(["-q", "-e", "TOKEN=tok3n-tok3n", "--store"]).arg(&store).output();
+    let run = crucible()
+        .arg("run")
+        .arg(&path)
+        .args(["-q", "-e", "TOKEN=tok3n-tok3n", "--store"])
+        .arg(&store)
+        .output();
     let mut everything = run.stdout + &run.stderr;
     for format in ["summary", "md", "json", "csv", "junit"] {
-        everything += &crucible().args(["report", "last", "--format", format, "--store"]).arg(&store).output().stdout;
+        everything +=
+            &crucible().args(["report", "last", "--format", format, "--store"]).arg(&store).output().stdout;
     }
     for file in std::fs::read_dir(place.path("")).unwrap() {
         let file = file.unwrap().path();

@@ -16,6 +16,11 @@ pub trait Clock: Now + Clone + 'static {
     /// Resolves at `at` or as soon after as the implementation can; at once if `at` has passed.
     fn sleep_until(&self, at: Ns) -> impl Future<Output = ()> + 'static;
 
+    /// As `sleep_until`, for instants that are measured from: an implementation may spend CPU time to be closer.
+    fn sleep_exactly_until(&self, at: Ns) -> impl Future<Output = ()> + 'static {
+        self.sleep_until(at)
+    }
+
     /// Runs a future on this shard.
     fn spawn(&self, task: impl Future<Output = ()> + 'static);
 }

@@ -20,7 +20,7 @@ mod single;
 pub mod system;
 mod user;
 
-pub use clock::{RealClock, TimerError, measure_wakeups};
+pub use clock::{POLL_SHARE, RealClock, TimerError, measure_wakeups};
 pub use collector::Collector;
 pub use control::{Control, Signal};
 pub use describe::{describe, footprint};

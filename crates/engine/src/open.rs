@@ -202,7 +202,7 @@ async fn live<C: Clock, W: Worker>(
                     now = clock.now();
                 }
                 Turn::Lead(at) => {
-                    let came = shard.pause(place, at, Stage::Over).await;
+                    let came = shard.pause_exactly(place, at).await;
                     pool.led.set(false);
                     if !came {
                         break;

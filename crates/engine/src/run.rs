@@ -25,6 +25,8 @@ pub struct Options {
     pub pin: bool,
     /// Run the shards before all ordinary work (`SCHED_FIFO`), where the system allows it.
     pub realtime: bool,
+    /// How much before a measured instant a shard begins to poll for it; zero: it trusts the timer alone.
+    pub early: Ns,
     /// Length of a window.
     pub window: Ns,
 }
@@ -43,7 +45,13 @@ impl Options {
         let local = plan.target.as_deref().is_some_and(is_local);
         let most = if light { 1 } else { cpus / if local { 2 } else { 1 } };
         let shards = most.min(users).max(1) as u32;
-        Options { shards, pin: !local && cpus >= 4, realtime: false, window: Ns::from_secs(1) }
+        Options {
+            shards,
+            pin: !local && cpus >= 4,
+            realtime: false,
+            early: Ns::ZERO,
+            window: Ns::from_secs(1),
+        }
     }
 }
 
@@ -123,6 +131,7 @@ pub fn run<P: Protocol>(job: Job<P>, emit: &mut dyn FnMut(RunEvent)) -> Result<(
         let place = Place {
             cpu: job.options.pin.then(|| cpus[index as usize % cpus.len()]),
             realtime: job.options.realtime,
+            early: job.options.early,
         };
         thread::Builder::new()
             .name(format!("crucible-{index}"))
@@ -199,6 +208,7 @@ impl Drop for Alarm {
 struct Place {
     cpu: Option<usize>,
     realtime: bool,
+    early: Ns,
 }
 
 fn shard_thread<P: Protocol>(job: ShardJob, protocol: &P, outlet: Outlet, epoch: Epoch, place: Place) {
@@ -220,7 +230,7 @@ fn shard_thread<P: Protocol>(job: ShardJob, protocol: &P, outlet: Outlet, epoch:
         Err(e) => return failed(format!("no runtime for a shard: {e}")),
     };
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let clock = match RealClock::new(epoch) {
+        let clock = match RealClock::new(epoch, place.early) {
             Ok(clock) => clock,
             Err(e) => return failed(e.to_string()),
         };

@@ -246,6 +246,12 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         Pause { shard: self, place, breaks, inner: sleep }.await
     }
 
+    /// As `pause` to the end of the phase, as closely to `at` as the clock can.
+    pub(crate) async fn pause_exactly(&self, place: usize, at: Ns) -> bool {
+        let sleep = std::pin::pin!(self.clock.sleep_exactly_until(at));
+        Pause { shard: self, place, breaks: Stage::Over, inner: sleep }.await
+    }
+
     /// Waits until the user in `place` is called; `false` if the phase ended before.
     pub(crate) async fn wait_for_call(&self, place: usize) -> bool {
         std::future::poll_fn(|cx| {

@@ -116,7 +116,7 @@ fn simulate(sim: Sim, plan: Plan, protocol: SimProtocol, shards: u32, control: C
         plan: Arc::new(plan),
         tests: vec![0],
         protocol: Arc::new(protocol),
-        options: Options { shards, pin: false, realtime: false, window: Ns::from_secs(1) },
+        options: Options { shards, pin: false, realtime: false, early: Ns::ZERO, window: Ns::from_secs(1) },
         control,
     };
     spawn_on(&sim.clock(), job, move |event| sink.borrow_mut().push(event)).unwrap();

@@ -1,13 +1,15 @@
 //! The generator itself was not late against what it measured.
 //!
-//! Two figures: how late operations were started after they could have been (`generator lag`), and how long ready work
-//! waited inside the generator's loop (`heartbeat`). Their p99 may be at most the larger of a floor and a share of the
-//! median response time, both from the plan. CPU alone condemns nothing: closed load without think time uses
-//! whatever it gets, and is right as long as it is not late.
+//! Three figures: how late operations were started after they could have been (`generator lag`), how long ready work
+//! waited inside the generator's loop (`heartbeat`), and how much of its time a shard was busy or waited for a CPU
+//! (`saturation`). The p99 of the first two may be at most the larger of a floor and a share of the median service
+//! time, both from the plan; service time, because response time holds the very waiting that a starved generator
+//! causes. A generator without CPU time to spare was the bottleneck, however short its own queues: arrivals then
+//! wait for users that it could not serve faster, and closed load measures the generator's own throughput.
 
 use crate::verdict::{Judgement, Unit, Verdict};
-use crate::view::{RunView, judged_response};
-use crucible_core::{Histogram, Ns};
+use crate::view::RunView;
+use crucible_core::{Histogram, LagFrame, Ns, units};
 use crucible_record::Model;
 
 const NAME: &str = "lateness";
@@ -16,12 +18,15 @@ const NAME: &str = "lateness";
 /// condemns the run.
 const CPU_WAIT: f64 = 0.05;
 
+/// Share of a phase in which the shards worked or waited for a CPU, from which on they had nothing to spare.
+const SATURATED: f64 = 0.95;
+
 pub(crate) fn judge(view: &RunView, test: usize) -> Vec<Judgement> {
     let totals = &view.tests[test];
     if totals.all.ended() == 0 {
         return Vec::new();
     }
-    let median = judged_response(&totals.all).quantile(0.5).unwrap_or(Ns::ZERO);
+    let median = totals.all.service.quantile(0.5).unwrap_or(Ns::ZERO);
     let share =
         if view.started.lateness_share.is_finite() { view.started.lateness_share.max(0.0) } else { 0.0 };
     let budget = view.started.lateness_floor.max(Ns((median.0 as f64 * share).round() as u64));
@@ -32,7 +37,35 @@ pub(crate) fn judge(view: &RunView, test: usize) -> Vec<Judgement> {
     if !lag.generator.is_empty() || keeps_time(view, test) {
         out.insert(0, judge("generator lag p99", &lag.generator));
     }
+    out.extend(saturation(view, test));
     out
+}
+
+/// How busy the shards were in the busiest phase of the test; `None` if that was not recorded.
+fn saturation(view: &RunView, test: usize) -> Option<Judgement> {
+    let busy = |lag: &LagFrame| (lag.cpu + lag.cpu_wait).0 as f64 / lag.wall.0.max(1) as f64;
+    let (phase, share) = view
+        .started
+        .phases
+        .iter()
+        .zip(&view.phases)
+        .filter(|(meta, totals)| usize::from(meta.test) == test && totals.lag.wall > Ns::ZERO)
+        .map(|(meta, totals)| (meta, busy(&totals.lag)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let shown = units::show_share(share.min(1.0));
+    let judgement = if share >= SATURATED {
+        let why = format!(
+            "the generator worked or waited for a CPU in {shown} of phase `{}`: it was the bottleneck, the target \
+             may carry more",
+            phase.name
+        );
+        Judgement::new(NAME, "generator", "saturation", Verdict::Invalid, why)
+            .remedy("give the generator more CPUs (`--shards`), use more machines, or ask for less load")
+    } else {
+        let why = format!("the generator was busy in {shown} of its busiest phase");
+        Judgement::new(NAME, "generator", "saturation", Verdict::Pass, why)
+    };
+    Some(judgement.figure(Unit::Share, share.min(1.0), Some(SATURATED)))
 }
 
 /// Whether some phase of the test has instants to be late for. Closed load without pauses has none: each iteration
@@ -48,8 +81,8 @@ fn one(measure: &str, histogram: &Histogram, budget: Ns, median: Ns, wait: f64) 
             .remedy("run it again with a generator that records it");
     };
     let starved = wait > CPU_WAIT && late.0 > budget.0 / 2;
-    let allowed = format!("{budget} are allowed at a median response of {median}");
-    let waited = crucible_core::units::show_share(wait);
+    let allowed = format!("{budget} are allowed at a median service time of {median}");
+    let waited = units::show_share(wait);
     let judgement = if late > budget || starved {
         let why = format!(
             "the generator was late by {late} at p99, {allowed}; it waited {waited} of its time for a CPU: its \
