@@ -19,6 +19,14 @@ pub(crate) fn unix_ms() -> u64 {
         .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Microseconds since the Unix epoch.
+#[expect(clippy::disallowed_methods, reason = "a server stamps its rows with the wall clock")]
+pub(crate) fn unix_us() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX))
+}
+
 #[expect(clippy::disallowed_methods, reason = "a server measures its own latency and waits for deadlines")]
 fn now() -> Instant {
     Instant::now()

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! api --+--> legacy queue <--lease-- workers --+
-//!       |                                      +--claim, result--> storage
+//!       |                                      +--claim, result--> storage --events--> api
 //!       +--> broker queue <--lease-- workers --+
 //! ```
 //!
@@ -13,23 +13,30 @@
 //! else. Storage lets one effect through: a worker claims the job with its attempt before it runs it, results
 //! of older attempts are refused, and the first final state stands for ever.
 
+mod api;
+mod client;
+mod database;
+mod events;
+mod job;
+mod part;
+mod queue;
+mod queue_store;
+mod reading;
+mod status;
+mod storage;
+mod storage_store;
+mod supervisor;
 pub(crate) mod switches;
+mod worker;
 
-use crate::system::{Build, GroundOptions, System};
+pub use part::run_part;
+
+use crate::system::{Build, System};
 
 /// The row.
 pub(crate) const SYSTEM: System = System {
     name: "evaluation",
     about: "evaluation platform: runs submitted Python in a sandbox; two durable queues, workers, storage",
     suite: "evaluation",
-    build: Build::Parts(supervise),
+    build: Build::Parts(supervisor::run),
 };
-
-fn supervise(_: &System, _: GroundOptions) -> Result<(), String> {
-    Err("this system is not there yet".into())
-}
-
-/// Runs one part of a system, if that is what the arguments of the process ask for.
-pub fn run_part(_arguments: &[String]) -> Option<Result<(), String>> {
-    None
-}

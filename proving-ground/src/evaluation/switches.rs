@@ -48,9 +48,9 @@ impl Default for Bugs {
     }
 }
 
-/// Whether the bug of this rate strikes job `number`.
+/// Whether the bug of this rate strikes job `number` of a queue; the first is 1.
 pub(crate) fn strikes(rate: Option<u64>, seed: u64, bug: &str, number: u64) -> bool {
-    rate.is_some_and(|of| chosen(seed, bug, of, number))
+    rate.is_some_and(|of| chosen(seed, bug, of, number.saturating_sub(1)))
 }
 
 fn on_off(value: &str) -> Result<bool, String> {
