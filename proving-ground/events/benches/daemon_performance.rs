@@ -34,9 +34,10 @@ const SCENARIOS: [Scenario; 5] = [
 
 /// Reads every byte of the payload, eight at a time.
 fn read(event: &Event) -> Result<(), Failure> {
-    let sum = event.payload.chunks_exact(8).fold(0u64, |sum, eight| {
-        sum.wrapping_add(u64::from_le_bytes(eight.try_into().unwrap_or_default()))
-    });
+    let sum = event
+        .payload
+        .chunks_exact(8)
+        .fold(0u64, |sum, eight| sum.wrapping_add(u64::from_le_bytes(eight.try_into().unwrap_or_default())));
     black_box(sum);
     Ok(())
 }
@@ -106,7 +107,9 @@ fn main() {
     // cargo passes flags such as --bench; a word chooses the scenarios that contain it
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     println!("queue of 1000, a full queue makes the publisher wait; one publisher; ids remembered\n");
-    println!("scenario             events  services  payload  architecture     events/s  deliveries/s      mean       p95       p99      RSS");
+    println!(
+        "scenario             events  services  payload  architecture     events/s  deliveries/s      mean       p95       p99      RSS"
+    );
     for scenario in &SCENARIOS {
         if !wanted.is_empty() && !wanted.iter().any(|word| scenario.name.contains(word)) {
             continue;

@@ -38,8 +38,8 @@ impl EventBus for Coordinator {
 
     fn register(&self, spec: ServiceSpec, handler: Box<dyn Handler>) -> Result<ServiceId, BusError> {
         let settings = self.hub.settings;
-        let dedup = (settings.dedup_window > Ns::ZERO)
-            .then(|| Dedup::new(settings.dedup_window, settings.dedup_ids));
+        let dedup =
+            (settings.dedup_window > Ns::ZERO).then(|| Dedup::new(settings.dedup_window, settings.dedup_ids));
         // its own room of no shared places: the reserved ones are its queue
         let parts = (Arc::new(Room::default()), dedup);
         let clock = Arc::clone(&self.hub.clock);

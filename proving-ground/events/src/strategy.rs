@@ -65,9 +65,7 @@ pub(crate) fn choose<'a>(
                 found
             })
         }
-        Strategy::HealthBased => {
-            in_turn(&|s| s.health() == Health::Healthy).or_else(|| in_turn(&|_| true))
-        }
+        Strategy::HealthBased => in_turn(&|s| s.health() == Health::Healthy).or_else(|| in_turn(&|_| true)),
         Strategy::Priority => {
             let best = members.iter().filter(available).map(|s| s.rank).max()?;
             in_turn(&|s| s.rank == best)
