@@ -48,6 +48,47 @@ impl Watch {
     }
 }
 
+/// Nanoseconds since the Unix epoch on a clock that never goes back: read once, then counted on.
+pub(crate) struct WallClock {
+    began: Ns,
+    since: Watch,
+}
+
+impl WallClock {
+    /// Reads the wall clock.
+    pub(crate) fn start() -> WallClock {
+        WallClock { began: Ns::from_millis(unix_ms()), since: Watch::start() }
+    }
+
+    /// Now.
+    pub(crate) fn now(&self) -> Ns {
+        self.began + self.since.elapsed()
+    }
+
+    /// Time since the start.
+    pub(crate) fn age(&self) -> Ns {
+        self.since.elapsed()
+    }
+}
+
+/// Burns processor time of this thread. Blocks.
+pub(crate) fn burn(time: Ns) {
+    let used = || {
+        let spec = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Ns(spec.tv_sec.unsigned_abs() * 1_000_000_000 + spec.tv_nsec.unsigned_abs())
+    };
+    let end = used() + time;
+    while used() < end {
+        std::hint::spin_loop();
+    }
+}
+
+/// Blocks this thread for about `length`.
+#[expect(clippy::disallowed_methods, reason = "a thread that loses memory evenly has nothing to wait for")]
+pub(crate) fn nap(length: Duration) {
+    std::thread::sleep(length);
+}
+
 struct Waiting {
     at: Instant,
     wake: oneshot::Sender<()>,

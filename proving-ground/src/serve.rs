@@ -30,8 +30,9 @@ pub(crate) fn run(
     build: fn(&Path, Truth) -> Result<Application, String>,
     mut options: GroundOptions,
 ) -> Result<(), String> {
-    let truth = Truth::parse(&options.truth)?;
+    let mut truth = Truth::parse(&options.truth)?;
     let (data, _temporary) = data_folder(options.data.take())?;
+    truth.folder.clone_from(&data);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).div_ceil(2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)

@@ -3,7 +3,7 @@
 //! "One in each N" counts the jobs of one queue in the order of their durable numbers, so the choice survives
 //! restarts: exactly one in each block of N, at a place drawn from the seed.
 
-use crate::truth::{Truth, chosen, one_in, positive};
+use crate::truth::{Truth, chosen, on_off, one_in, positive};
 use crucible_core::Ns;
 use crucible_core::units::{parse_duration, parse_share};
 
@@ -51,14 +51,6 @@ impl Default for Bugs {
 /// Whether the bug of this rate strikes job `number` of a queue; the first is 1.
 pub(crate) fn strikes(rate: Option<u64>, seed: u64, bug: &str, number: u64) -> bool {
     rate.is_some_and(|of| chosen(seed, bug, of, number.saturating_sub(1)))
-}
-
-fn on_off(value: &str) -> Result<bool, String> {
-    match value {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("write on or off".into()),
-    }
 }
 
 fn short(value: &str) -> Result<Ns, String> {
