@@ -171,7 +171,10 @@ impl Submission {
         } else if self.language != "python" {
             Some(format!("language {:?} is not known; there is python", self.language))
         } else if !matches!(self.engine.as_str(), "docker" | "sandbox") {
-            Some(format!("engine {:?} is not known; there are docker and sandbox, which are the same", self.engine))
+            Some(format!(
+                "engine {:?} is not known; there are docker and sandbox, which are the same",
+                self.engine
+            ))
         } else if !(0.1..=300.0).contains(&self.timeout) {
             Some("timeout lies from 0.1 to 300 seconds".into())
         } else if self.reference.as_ref().is_some_and(|text| text.len() > 200) {
@@ -202,7 +205,9 @@ impl App {
         loop {
             let limit = Duration::from_secs(2);
             let why = match self.queue(queue).post_within("/tasks", &tasks, limit).await {
-                Ok(answer) if answer.status == 200 => return Ok(answer.json()["position"].as_u64().unwrap_or(0)),
+                Ok(answer) if answer.status == 200 => {
+                    return Ok(answer.json()["position"].as_u64().unwrap_or(0));
+                }
                 Ok(answer) => format!("the queue answers {}", answer.status),
                 Err(why) => why,
             };
@@ -233,7 +238,11 @@ async fn submit(State(app): Shared, body: Bytes) -> Reply {
     let id = task.id.clone();
     match app.hand_over(queue, &[task]).await {
         Ok(_) if strikes(app.truth.bugs.stored_but_500, app.truth.seed, "stored-but-500", number + 1) => {
-            Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, "injected", "the job is stored and will run all the same"))
+            Err(refuse(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "injected",
+                "the job is stored and will run all the same",
+            ))
         }
         Ok(position) => Ok(Json(receipt(&id, queue, position)).into_response()),
         Err(why) => Err(unavailable(&why)),
@@ -307,7 +316,11 @@ struct Change {
 async fn change(State(app): Shared, Path(id): Path<String>, body: Bytes) -> Reply {
     let change: Change = read(&body)?;
     if change.status != "cancelled" {
-        return Err(refuse(StatusCode::BAD_REQUEST, "invalid", "the only status that can be set is cancelled"));
+        return Err(refuse(
+            StatusCode::BAD_REQUEST,
+            "invalid",
+            "the only status that can be set is cancelled",
+        ));
     }
     end(&app, &id, true, false).await
 }
@@ -318,13 +331,15 @@ async fn end(app: &App, id: &str, terminate: bool, running_only: bool) -> Reply 
     let client = app.queue(queue);
     let bad = |why: &str| Err(refuse(StatusCode::BAD_REQUEST, "not_possible", why));
     if running_only {
-        let found = client.get(&format!("/tasks/{}", reading::escape(id))).await.map_err(|why| unavailable(&why))?;
+        let found =
+            client.get(&format!("/tasks/{}", reading::escape(id))).await.map_err(|why| unavailable(&why))?;
         if found.json()["state"] == "waiting" {
             return bad("the job does not run yet; cancel it");
         }
     }
     let path = format!("/tasks/{}/cancel", reading::escape(id));
-    let answer = client.post(&path, &json!({"terminate": terminate})).await.map_err(|why| unavailable(&why))?;
+    let answer =
+        client.post(&path, &json!({"terminate": terminate})).await.map_err(|why| unavailable(&why))?;
     let told = |status: &str, message: &str| {
         Ok(Json(json!({"eval_id": id, "status": status, "message": message})).into_response())
     };

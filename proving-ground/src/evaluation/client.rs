@@ -18,6 +18,7 @@ const KEPT: usize = 64;
 pub(crate) struct Client {
     address: SocketAddr,
     key: String,
+    again: bool,
     idle: Mutex<Vec<TcpStream>>,
 }
 
@@ -43,7 +44,12 @@ impl Answer {
 impl Client {
     /// Asks the part at `address`.
     pub(crate) fn new(address: SocketAddr, key: &str) -> Client {
-        Client { address, key: key.to_owned(), idle: Mutex::default() }
+        Client { address, key: key.to_owned(), again: true, idle: Mutex::default() }
+    }
+
+    /// Asks the part at `address` and tells every connection that ends, a kept one, too.
+    pub(crate) fn strict(address: SocketAddr, key: &str) -> Client {
+        Client { again: false, ..Client::new(address, key) }
     }
 
     /// GET within two seconds.
@@ -79,10 +85,11 @@ impl Client {
     ) -> Result<Answer, String> {
         let work = async {
             let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            if let Some(stream) = kept
-                && let Ok(answer) = self.exchange(stream, method, path, body).await
-            {
-                return Ok(answer);
+            if let Some(stream) = kept {
+                let result = self.exchange(stream, method, path, body).await;
+                if result.is_ok() || !self.again {
+                    return result;
+                }
             }
             let stream = TcpStream::connect(self.address).await.map_err(|e| e.to_string())?;
             stream.set_nodelay(true).map_err(|e| e.to_string())?;

@@ -68,19 +68,24 @@ impl Part {
     }
 
     fn parse(name: &str) -> Option<Part> {
-        let fixed = [Part::Api, Part::Storage, Part::Queue(QueueName::Legacy), Part::Queue(QueueName::Broker)];
+        let fixed =
+            [Part::Api, Part::Storage, Part::Queue(QueueName::Legacy), Part::Queue(QueueName::Broker)];
         let of_queue = |queue: QueueName| {
             let number = name.strip_prefix(queue.as_str())?.strip_prefix("-worker-")?.parse().ok()?;
             Some(Part::Worker(queue, number))
         };
-        fixed.into_iter().find(|part| part.name() == name).or_else(|| QueueName::ALL.into_iter().find_map(of_queue))
+        fixed
+            .into_iter()
+            .find(|part| part.name() == name)
+            .or_else(|| QueueName::ALL.into_iter().find_map(of_queue))
     }
 }
 
 /// Arguments with which the supervisor starts a part, the program's own name left out.
 pub(crate) fn arguments(part: Part, config: &Path) -> Vec<String> {
     let config = config.to_string_lossy().into_owned();
-    ["ground".into(), super::SYSTEM.name.into(), "--part".into(), part.name(), "--config".into(), config].into()
+    ["ground".into(), super::SYSTEM.name.into(), "--part".into(), part.name(), "--config".into(), config]
+        .into()
 }
 
 /// Runs one part of a system, if that is what the arguments of the process, its own name included, ask for;
@@ -102,9 +107,11 @@ pub fn run_part(arguments: &[String]) -> Option<Result<(), String>> {
 fn begin(name: &str, config: &Path) -> Result<(), String> {
     let part = Part::parse(name).ok_or_else(|| format!("there is no part {name:?}"))?;
     let text = std::fs::read(config).map_err(|e| format!("cannot read {}: {e}", config.display()))?;
-    let config: Config = serde_json::from_slice(&text).map_err(|e| format!("cannot read {name}'s settings: {e}"))?;
+    let config: Config =
+        serde_json::from_slice(&text).map_err(|e| format!("cannot read {name}'s settings: {e}"))?;
     // no part outlives the supervisor; one that died before this call is seen by the parent's id
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| format!("cannot follow the supervisor: {e}"))?;
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|e| format!("cannot follow the supervisor: {e}"))?;
     if getppid().is_none_or(|parent| parent.as_raw_nonzero().get().unsigned_abs() != config.supervisor) {
         return Ok(());
     }
@@ -142,7 +149,8 @@ fn listener() -> Result<TcpListener, String> {
 fn guard(application: Application, key: &str) -> Application {
     let key: std::sync::Arc<str> = key.into();
     let router = application.router.layer(middleware::from_fn(move |request: Request, next: Next| {
-        let shown = request.headers().get("x-api-key").is_some_and(|value| value.as_bytes() == key.as_bytes());
+        let shown =
+            request.headers().get("x-api-key").is_some_and(|value| value.as_bytes() == key.as_bytes());
         async move { if shown { Ok(next.run(request).await) } else { Err(StatusCode::UNAUTHORIZED) } }
     }));
     Application { router, ..application }
@@ -154,7 +162,9 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for part in [Part::Api, Part::Storage, Part::Queue(QueueName::Legacy), Part::Worker(QueueName::Broker, 12)] {
+        for part in
+            [Part::Api, Part::Storage, Part::Queue(QueueName::Legacy), Part::Worker(QueueName::Broker, 12)]
+        {
             assert_eq!(Part::parse(&part.name()), Some(part));
         }
         for wrong in ["", "worker", "broker-worker-", "broker-worker-x", "other"] {

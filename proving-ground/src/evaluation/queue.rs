@@ -124,7 +124,8 @@ async fn next(State(queue): Shared, Json(want): Json<Want>) -> Result<Response, 
         tokio::pin!(arrived);
         arrived.as_mut().enable();
         let (asking, truth) = (Arc::clone(&who), queue.truth.clone());
-        let work = move |db: &rusqlite::Connection| store::next(db, (&asking.0, &asking.1), &truth, unix_us());
+        let work =
+            move |db: &rusqlite::Connection| store::next(db, (&asking.0, &asking.1), &truth, unix_us());
         let found: Option<Delivery> = queue.database.run(work).await.map_err(broken)?;
         if let Some(delivery) = found {
             return Ok(Json(delivery).into_response());
@@ -215,8 +216,7 @@ async fn one(State(queue): Shared, Path(id): Path<String>) -> Result<Response, R
 }
 
 async fn status(State(queue): Shared) -> Result<Json<Value>, Response> {
-    let mut value =
-        queue.database.run(|db| store::statistics(db, unix_us())).await.map_err(broken)?;
+    let mut value = queue.database.run(|db| store::statistics(db, unix_us())).await.map_err(broken)?;
     let now = unix_us();
     let workers = queue.workers.lock().unwrap_or_else(PoisonError::into_inner);
     let workers: Vec<Value> = workers
@@ -234,7 +234,8 @@ async fn keep_leases(queue: Arc<Queue>) {
     loop {
         clock::about(Duration::from_millis(100)).await;
         let truth = queue.truth.clone();
-        if queue.database.run(move |db| store::expire(db, &truth, unix_us())).await.is_ok_and(|late| late > 0) {
+        if queue.database.run(move |db| store::expire(db, &truth, unix_us())).await.is_ok_and(|late| late > 0)
+        {
             queue.arrived.notify_waiters();
             queue.news.notify_one();
         }

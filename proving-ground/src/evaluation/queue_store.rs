@@ -57,7 +57,9 @@ pub(crate) fn next(
     now_us: u64,
 ) -> Result<Option<Delivery>> {
     let held: Vec<u64> = db
-        .prepare_cached("SELECT number FROM tasks WHERE worker = ?1 AND state = 'leased' AND incarnation <> ?2")?
+        .prepare_cached(
+            "SELECT number FROM tasks WHERE worker = ?1 AND state = 'leased' AND incarnation <> ?2",
+        )?
         .query_map([worker, incarnation], |row| row.get(0))?
         .collect::<Result<_>>()?;
     for number in held {
@@ -75,7 +77,13 @@ pub(crate) fn next(
         "UPDATE tasks SET state = 'leased', attempt = ?2, worker = ?3, incarnation = ?4, lease_until_us = ?5 \
          WHERE number = ?1",
     )?
-    .execute(params![delivery.number, delivery.attempt, worker, incarnation, now_us + lease_us(truth)])?;
+    .execute(params![
+        delivery.number,
+        delivery.attempt,
+        worker,
+        incarnation,
+        now_us + lease_us(truth)
+    ])?;
     Ok(Some(delivery))
 }
 
@@ -91,9 +99,17 @@ fn delivery(row: &Row<'_>) -> Result<Option<Delivery>> {
 }
 
 /// A sign of life. Returns whether the lease still holds and whether the job is to be stopped.
-pub(crate) fn extend(db: &Connection, id: &str, attempt: u64, truth: &Truth, now_us: u64) -> Result<(bool, bool)> {
+pub(crate) fn extend(
+    db: &Connection,
+    id: &str,
+    attempt: u64,
+    truth: &Truth,
+    now_us: u64,
+) -> Result<(bool, bool)> {
     let held = db
-        .prepare_cached("UPDATE tasks SET lease_until_us = ?3 WHERE id = ?1 AND attempt = ?2 AND state = 'leased'")?
+        .prepare_cached(
+            "UPDATE tasks SET lease_until_us = ?3 WHERE id = ?1 AND attempt = ?2 AND state = 'leased'",
+        )?
         .execute(params![id, attempt, now_us + lease_us(truth)])?;
     let stop = db.query_row("SELECT stop FROM tasks WHERE id = ?1", [id], |row| row.get(0)).optional()?;
     Ok((held > 0, stop.unwrap_or(false)))

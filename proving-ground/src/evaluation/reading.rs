@@ -119,7 +119,17 @@ pub(super) async fn one(State(app): Shared, Path(id): Path<String>) -> Reply {
 pub(super) async fn state(State(app): Shared, Path(id): Path<String>) -> Reply {
     let record = find(&app, &id).await?;
     let mut all = show(&record);
-    let keys = ["eval_id", "status", "reason", "queue", "worker", "attempt", "created_at", "started_at", "completed_at"];
+    let keys = [
+        "eval_id",
+        "status",
+        "reason",
+        "queue",
+        "worker",
+        "attempt",
+        "created_at",
+        "started_at",
+        "completed_at",
+    ];
     let short: serde_json::Map<String, Value> =
         keys.into_iter().map(|key| (key.to_owned(), all[key].take())).collect();
     Ok(Json(Value::from(short)).into_response())
@@ -169,7 +179,10 @@ pub(super) async fn list(State(app): Shared, Query(wanted): Query<Wanted>) -> Re
     let known = ["queued", "running"].iter().chain(&FINAL);
     let status = wanted.status.unwrap_or_default();
     if !status.is_empty() && !known.clone().any(|known| *known == status) {
-        let why = format!("status {status:?} is not known; there are {}", known.copied().collect::<Vec<_>>().join(", "));
+        let why = format!(
+            "status {status:?} is not known; there are {}",
+            known.copied().collect::<Vec<_>>().join(", ")
+        );
         return Err(refuse(StatusCode::UNPROCESSABLE_ENTITY, "invalid", &why));
     }
     let limit = wanted.limit.clamp(1, 1_000);

@@ -65,12 +65,18 @@ pub(super) async fn health(State(app): Shared) -> Json<Value> {
 
 /// The old queue.
 pub(super) async fn legacy(State(app): Shared) -> Reply {
-    queue_status(&app, QueueName::Legacy).await.map(|value| Json(summary(value)).into_response()).map_err(|why| unavailable(&why))
+    queue_status(&app, QueueName::Legacy)
+        .await
+        .map(|value| Json(summary(value)).into_response())
+        .map_err(|why| unavailable(&why))
 }
 
 /// The new queue and its workers.
 pub(super) async fn broker(State(app): Shared) -> Reply {
-    queue_status(&app, QueueName::Broker).await.map(|value| Json(summary(value)).into_response()).map_err(|why| unavailable(&why))
+    queue_status(&app, QueueName::Broker)
+        .await
+        .map(|value| Json(summary(value)).into_response())
+        .map_err(|why| unavailable(&why))
 }
 
 fn summary(queue: Value) -> Value {
@@ -119,8 +125,11 @@ pub(super) async fn metrics(State(app): Shared) -> Response {
     let mut out = String::new();
     app.gate.write(&mut out);
     metrics::gauge(&mut out, "websocket_clients", "Clients of the WebSocket.", app.hub.clients() as u64);
-    let (legacy, broker, sums) =
-        tokio::join!(queue_status(&app, QueueName::Legacy), queue_status(&app, QueueName::Broker), sums(&app));
+    let (legacy, broker, sums) = tokio::join!(
+        queue_status(&app, QueueName::Legacy),
+        queue_status(&app, QueueName::Broker),
+        sums(&app)
+    );
     metrics::head(&mut out, "up", "gauge", "Whether a service answers.");
     let states = [("legacy", legacy.is_ok()), ("broker", broker.is_ok()), ("storage", sums.is_ok())];
     for (name, well) in states {

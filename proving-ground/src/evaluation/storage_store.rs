@@ -127,8 +127,10 @@ pub(crate) fn claim(db: &Connection, claim: &Claim, now_us: u64) -> Result<bool>
     .execute(params![id, claim.attempt, claim.again, claim.worker, now_us])?;
     db.execute("UPDATE evaluations SET attempt = ?2 WHERE id = ?1", params![id, claim.attempt])?;
     if !claim.again {
-        db.prepare_cached("UPDATE evaluations SET status = 'running', worker = ?2, started_us = ?3 WHERE id = ?1")?
-            .execute(params![id, claim.worker, now_us])?;
+        db.prepare_cached(
+            "UPDATE evaluations SET status = 'running', worker = ?2, started_us = ?3 WHERE id = ?1",
+        )?
+        .execute(params![id, claim.worker, now_us])?;
         event(db, "running", id, now_us)?;
     }
     Ok(true)
@@ -352,7 +354,8 @@ mod tests {
         assert!(finish(&db, &outcome(2, "right", false), 50).unwrap(), "the same message again is no error");
         assert_eq!(output(&db), ("completed".into(), Some("right".into()), 1));
         assert!(!claim(&db, &claim_of(3, false), 60).unwrap(), "nothing to do any more");
-        let log: Vec<(u64, bool)> = executions(&db, "a").unwrap().iter().map(|e| (e.attempt, e.effect)).collect();
+        let log: Vec<(u64, bool)> =
+            executions(&db, "a").unwrap().iter().map(|e| (e.attempt, e.effect)).collect();
         assert_eq!(log, [(1, false), (2, true)]);
     }
 

@@ -104,7 +104,9 @@ fn parts(runners: usize) -> Vec<Part> {
     let mut parts = vec![Part::Storage];
     parts.extend(queues.map(Part::Queue));
     parts.push(Part::Api);
-    parts.extend(queues.into_iter().flat_map(|queue| (1..=runners).map(move |number| Part::Worker(queue, number))));
+    parts.extend(
+        queues.into_iter().flat_map(|queue| (1..=runners).map(move |number| Part::Worker(queue, number))),
+    );
     parts
 }
 
@@ -139,7 +141,10 @@ async fn wait_until_ready(config: &Config, shared: &Shared, runners: usize) -> R
         clock::about(Duration::from_millis(5)).await;
     }
     let parts = shared.parts.lock().unwrap_or_else(PoisonError::into_inner);
-    Err(format!("the parts are not ready after {READY}: {last}; running: {:?}", parts.keys().collect::<Vec<_>>()))
+    Err(format!(
+        "the parts are not ready after {READY}: {last}; running: {:?}",
+        parts.keys().collect::<Vec<_>>()
+    ))
 }
 
 struct Shared {
@@ -240,7 +245,8 @@ impl Sockets {
     fn config(&self, data: &Path, truth: &Truth, sandbox: &Sandbox) -> Result<Config, String> {
         let address =
             |socket: &TcpListener| socket.local_addr().map_err(|e| format!("cannot tell the address: {e}"));
-        let layers = sandbox.layers().into_iter().map(|layer| (layer.name.into(), layer.active, layer.detail));
+        let layers =
+            sandbox.layers().into_iter().map(|layer| (layer.name.into(), layer.active, layer.detail));
         Ok(Config {
             data: data.to_owned(),
             truth: truth.given.clone(),

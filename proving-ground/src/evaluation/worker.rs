@@ -27,6 +27,8 @@ struct Worker {
     /// Tells this life of the worker from earlier ones.
     incarnation: String,
     queue: Client,
+    /// For questions for work: it notices when the queue goes away.
+    asking: Client,
     storage: Client,
     sandbox: Arc<Sandbox>,
     truth: Truth,
@@ -46,6 +48,7 @@ pub(crate) async fn run(
         name: name.to_owned(),
         incarnation: format!("{}-{}", std::process::id(), unix_us()),
         queue: Client::new(config.queue(queue), &config.key),
+        asking: Client::strict(config.queue(queue), &config.key),
         storage: Client::new(config.storage, &config.key),
         sandbox: Arc::new(Sandbox::new()?),
         truth: truth.clone(),
@@ -95,7 +98,7 @@ impl Worker {
         }
         let wait_ms = u64::try_from(WAIT.as_millis()).unwrap_or(1_000);
         let want = json!({"worker": self.name, "incarnation": self.incarnation, "wait_ms": wait_ms});
-        let question = self.queue.post_within("/tasks/next", &want, WAIT * 2);
+        let question = self.asking.post_within("/tasks/next", &want, WAIT * 2);
         let answer = tokio::select! {
             answer = question => answer?,
             () = self.told_to_stop() => return Ok(None),
@@ -232,7 +235,12 @@ impl Worker {
         let body = json!({"attempt": claim.attempt});
         // the result is stored: if this never arrives, the next delivery finds that there is nothing to do
         for pause in [5, 20, 80, 320, 320, 320] {
-            if self.queue.post_within(&path, &body, Duration::from_secs(1)).await.is_ok_and(|a| a.status == 200) {
+            if self
+                .queue
+                .post_within(&path, &body, Duration::from_secs(1))
+                .await
+                .is_ok_and(|a| a.status == 200)
+            {
                 return;
             }
             clock::about(Duration::from_millis(pause)).await;
