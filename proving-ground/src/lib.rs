@@ -9,6 +9,7 @@
 
 mod clock;
 mod evaluation;
+mod events;
 mod gate;
 mod limit;
 mod metrics;

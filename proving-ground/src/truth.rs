@@ -11,6 +11,7 @@ mod service;
 
 use crate::evaluation::switches::{self as evaluation, Bugs};
 pub(crate) use burden::{Burden, Leak};
+use crucible_core::units::parse_duration;
 use crucible_core::{Ns, Rng};
 pub(crate) use limits::{Key, Limits};
 pub(crate) use pools::Connections;
@@ -56,6 +57,30 @@ pub const SWITCHES: &[Switch] = &[
     pools::READERS,
     data::CACHE,
     data::SEED,
+    Switch {
+        name: "architecture",
+        doc: "of the event daemon: router (one place for all) or coordinator (a queue and a thread per service)",
+        example: "coordinator",
+        implies: "",
+        set: |truth, value| {
+            truth.coordinator = match value {
+                "router" => false,
+                "coordinator" => true,
+                _ => return Err("write router or coordinator".into()),
+            };
+            Ok(())
+        },
+    },
+    Switch {
+        name: "heartbeat-timeout",
+        doc: "silence after which a worker of the multi-agent platform is offline and loses its work (120s unless told)",
+        example: "10s",
+        implies: "found within the timeout and a quarter of it, 30 s at most",
+        set: |truth, value| {
+            truth.heartbeat = parse_duration(value)?;
+            Ok(())
+        },
+    },
     Switch {
         name: "split",
         doc: "share of the jobs that go to the new queue of the evaluation platform; the others go to the old one",
@@ -163,6 +188,10 @@ pub(crate) struct Truth {
     pub(crate) seed: u64,
     /// Switches of the evaluation platform; the two about acknowledging are for writes of all systems.
     pub(crate) bugs: Bugs,
+    /// The event daemon's architecture is the coordinator.
+    pub(crate) coordinator: bool,
+    /// Silence after which a worker of the multi-agent platform is offline.
+    pub(crate) heartbeat: Ns,
     /// What was asked for, as it was written.
     pub(crate) given: Vec<String>,
     /// Folder for files that switches need; the folder of the data once a system runs.
@@ -187,6 +216,8 @@ impl Default for Truth {
             cache: Ns::from_secs(30),
             seed: 1,
             bugs: Bugs::default(),
+            coordinator: false,
+            heartbeat: Ns::from_secs(120),
             given: Vec::new(),
             folder: std::env::temp_dir(),
         }
