@@ -239,6 +239,8 @@ fn results_and_queued_jobs_survive_a_restart_of_everything() {
     assert!(pids.iter().all(|(_, pid)| !lives(*pid)), "no part is left");
 
     let platform = Platform::start(data.path(), &["runners=1", "split=0%"]);
+    let second = run(&["evaluation", "--data", data.path().to_str().unwrap()], "/usr/bin:/bin");
+    assert!(second.contains("another platform runs on it"), "{second}");
     assert_eq!(platform.get(&format!("/api/eval/{done}"))["output"], "kept\n");
     let resumed = platform.result(&running);
     assert_eq!(
@@ -324,13 +326,16 @@ fn message(stream: &mut TcpStream) -> Value {
 
 #[test]
 fn without_python_the_start_says_so() {
-    let output = Command::new(env!("CARGO_BIN_EXE_crucible-ground"))
-        .arg("evaluation")
-        .env("PATH", "/nowhere")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && told.contains("cannot run python3"), "{told}");
+    let told = run(&["evaluation"], "/nowhere");
+    assert!(told.contains("cannot run python3"), "{told}");
     assert!(told.contains("install Python 3 and have it on the PATH"), "{told}");
+}
+
+/// What the program says when it cannot start.
+fn run(arguments: &[&str], path: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_crucible-ground");
+    let output =
+        Command::new(program).args(arguments).env("PATH", path).stdin(Stdio::null()).output().unwrap();
+    assert!(!output.status.success());
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -157,6 +157,7 @@ fn half_a_minute() -> f64 {
     30.0
 }
 
+#[expect(clippy::result_large_err, reason = "the error is the answer; it is made once for a refused request")]
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Response> {
     let invalid = |e: serde_json::Error| refuse(StatusCode::UNPROCESSABLE_ENTITY, "invalid", &e.to_string());
     serde_json::from_slice(body).map_err(invalid)
@@ -326,6 +327,7 @@ async fn change(State(app): Shared, Path(id): Path<String>, body: Bytes) -> Repl
 }
 
 /// Ends a job: at once if it waits; if it runs, only when `terminate` says so. `running_only`: not if it waits.
+#[expect(clippy::result_large_err, reason = "both are the answer")]
 async fn end(app: &App, id: &str, terminate: bool, running_only: bool) -> Reply {
     let queue = QueueName::of(id).ok_or_else(|| not_found("there is no such job"))?;
     let client = app.queue(queue);

@@ -2,9 +2,9 @@
 
 use super::client::Client;
 use super::database::Database;
-use super::job::{Closing, Delivery, Ending, QueueName, Task};
+use super::job::{Closing, Ending, QueueName, Task};
 use super::part::Config;
-use super::queue_store as store;
+use super::queue_store::{self as store, Next};
 use crate::clock::{self, Watch, unix_us};
 use crate::gate::refuse;
 use crate::serve::Application;
@@ -126,16 +126,19 @@ async fn next(State(queue): Shared, Json(want): Json<Want>) -> Result<Response, 
         let (asking, truth) = (Arc::clone(&who), queue.truth.clone());
         let work =
             move |db: &rusqlite::Connection| store::next(db, (&asking.0, &asking.1), &truth, unix_us());
-        let found: Option<Delivery> = queue.database.run(work).await.map_err(broken)?;
-        if let Some(delivery) = found {
-            return Ok(Json(delivery).into_response());
-        }
+        let due = match queue.database.run(work).await.map_err(broken)? {
+            Next::Found(delivery) => return Ok(Json(delivery).into_response()),
+            Next::Later(due) => due,
+        };
         let left = limit.since(watch.elapsed());
         if left == Ns::ZERO {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
-        // jobs that wait for their back-off come of age without a notice
-        let pause = Duration::from(left).min(Duration::from_millis(50));
+        // jobs that wait for their back-off come of age without a notice; a second covers those that another
+        // worker's return has given back
+        let until_due =
+            due.map_or(Duration::MAX, |at| Duration::from_micros(at.saturating_sub(unix_us()) + 500));
+        let pause = Duration::from(left).min(until_due).min(Duration::from_secs(1));
         tokio::select! {
             () = arrived => {}
             () = clock::about(pause) => {}
@@ -245,7 +248,7 @@ async fn keep_leases(queue: Arc<Queue>) {
 /// An outbox: what storage does not know is told until it does. Storage takes the same news twice.
 async fn tell_storage(queue: Arc<Queue>) {
     loop {
-        let Ok(news) = queue.database.run(|db| store::news(db)).await else {
+        let Ok(news) = queue.database.run(store::news).await else {
             clock::about(Duration::from_millis(200)).await;
             continue;
         };

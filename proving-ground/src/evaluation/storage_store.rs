@@ -52,9 +52,15 @@ pub(crate) struct Record {
     pub(crate) peak_memory: Option<u64>,
 }
 
-const COLUMNS: &str = "id, number, reference, created_us, queued_us, started_us, completed_us, status, reason, \
-    output, error, worker, attempt, effects, execution_us, cpu_us, peak_memory, \
-    (SELECT count(*) FROM executions WHERE executions.id = evaluations.id)";
+/// The columns of a record; without texts the output and the error are left out.
+fn columns(texts: bool) -> String {
+    let texts = if texts { "output, error" } else { "NULL, NULL" };
+    format!(
+        "id, number, reference, created_us, queued_us, started_us, completed_us, status, reason, {texts}, worker, \
+         attempt, effects, execution_us, cpu_us, peak_memory, \
+         (SELECT count(*) FROM executions WHERE executions.id = evaluations.id)"
+    )
+}
 
 fn record(row: &Row<'_>) -> Result<Record> {
     Ok(Record {
@@ -205,7 +211,7 @@ pub(crate) fn overwrite_status(db: &Connection, id: &str) -> Result<usize> {
 
 /// One job.
 pub(crate) fn get(db: &Connection, id: &str) -> Result<Option<Record>> {
-    db.prepare_cached(&format!("SELECT {COLUMNS} FROM evaluations WHERE id = ?1"))?
+    db.prepare_cached(&format!("SELECT {} FROM evaluations WHERE id = ?1", columns(true)))?
         .query_row([id], record)
         .optional()
 }
@@ -218,15 +224,17 @@ pub(crate) struct Page {
     pub(crate) status: Option<String>,
 }
 
-/// A page of jobs in the order in which storage heard of them, and how many there are in all.
+/// A page of jobs in the order in which storage heard of them, without their outputs, and how many there are in
+/// all.
 pub(crate) fn list(db: &Connection, page: &Page) -> Result<(Vec<Record>, u64)> {
     let total = db.query_row(
         "SELECT count(*) FROM evaluations WHERE ?1 IS NULL OR status = ?1",
         [&page.status],
         |row| row.get(0),
     )?;
+    let columns = columns(false);
     let query = format!(
-        "SELECT {COLUMNS} FROM evaluations WHERE ?1 IS NULL OR status = ?1 ORDER BY serial LIMIT ?2 OFFSET ?3"
+        "SELECT {columns} FROM evaluations WHERE ?1 IS NULL OR status = ?1 ORDER BY serial LIMIT ?2 OFFSET ?3"
     );
     let mut query = db.prepare_cached(&query)?;
     let rows = query.query_map(params![page.status, page.limit, page.offset], record)?;

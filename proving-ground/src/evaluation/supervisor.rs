@@ -13,9 +13,12 @@ use crate::serve;
 use crate::system::{Announcement, GroundOptions, System};
 use crate::truth::Truth;
 use crucible_core::Ns;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -56,6 +59,7 @@ pub(crate) fn run(system: &System, mut options: GroundOptions) -> Result<(), Str
     let truth = Truth::parse(&options.truth)?;
     let (data, _temporary) = serve::data_folder(options.data.take())?;
     let data = std::fs::canonicalize(&data).map_err(|e| format!("cannot use {}: {e}", data.display()))?;
+    let _lock = lock(&data)?;
     // said here, once and clearly, rather than by every worker
     let sandbox = Sandbox::new()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -97,6 +101,17 @@ pub(crate) fn run(system: &System, mut options: GroundOptions) -> Result<(), Str
         }
         ready.unwrap_or(Ok(()))
     })
+}
+
+/// One supervisor for each folder.
+fn lock(data: &Path) -> Result<File, String> {
+    let told = |why: &dyn std::fmt::Display| format!("cannot take the folder {}: {why}", data.display());
+    let file = File::create(data.join("lock")).map_err(|e| told(&e))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(told(&"another platform runs on it")),
+        Err(e) => Err(told(&e)),
+    }
 }
 
 fn parts(runners: usize) -> Vec<Part> {

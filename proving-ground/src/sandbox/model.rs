@@ -24,7 +24,7 @@ impl Default for Limits {
         Limits {
             wall: Ns::from_secs(30),
             cpu: Ns::from_secs(30),
-            memory: 512 << 20,
+            memory: 256 << 20,
             processes: 16,
             output: 1 << 20,
             disk: 16 << 20,

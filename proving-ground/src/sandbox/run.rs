@@ -403,10 +403,9 @@ impl Running {
     /// Reads what is there; the limit on output holds for both streams together.
     fn collect(&mut self, ready: [bool; 2]) -> Option<End> {
         let mut buffer = [0u8; 16 * 1024];
-        for index in 0..2 {
-            let used: usize = self.streams.iter().map(|stream| stream.kept.len()).sum();
-            let stream = &mut self.streams[index];
-            let Some(pipe) = stream.pipe.as_mut().filter(|_| ready[index]) else { continue };
+        let mut used: usize = self.streams.iter().map(|stream| stream.kept.len()).sum();
+        for (stream, ready) in self.streams.iter_mut().zip(ready) {
+            let Some(pipe) = stream.pipe.as_mut().filter(|_| ready) else { continue };
             match pipe.read(&mut buffer) {
                 Ok(0) | Err(_) => stream.pipe = None,
                 Ok(count) => {
@@ -415,6 +414,7 @@ impl Running {
                     if count > room {
                         return Some(End::Output);
                     }
+                    used += count;
                 }
             }
         }
