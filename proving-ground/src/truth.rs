@@ -90,7 +90,7 @@ pub const SWITCHES: &[Switch] = &[
     },
     Switch {
         name: "runners",
-        doc: "worker processes of each queue; with a fixed service time S a queue carries at most runners/S",
+        doc: "worker processes of each queue; of jobs that take S each a queue carries at most runners/S",
         example: "2",
         implies: "",
         set: evaluation::set_runners,
