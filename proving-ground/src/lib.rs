@@ -7,6 +7,7 @@
 //! Place in the flow: outside both towers. The command line starts a system as a child process; nothing else
 //! of the project depends on this crate.
 
+mod agents;
 mod clock;
 mod evaluation;
 mod events;

@@ -4,7 +4,7 @@
 //! after a signal (SIGTERM or Ctrl-C) when requests under way have been answered or the drain limit has passed.
 
 use crate::truth::Truth;
-use crate::{evaluation, events, serve, stories};
+use crate::{agents, evaluation, events, serve, stories};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub(crate) enum Build {
 }
 
 /// All systems, in the order in which help shows them.
-pub const SYSTEMS: &[System] = &[evaluation::SYSTEM, events::SYSTEM, stories::SYSTEM];
+pub const SYSTEMS: &[System] = &[evaluation::SYSTEM, events::SYSTEM, agents::SYSTEM, stories::SYSTEM];
 
 /// The system of this name.
 pub fn find(name: &str) -> Option<&'static System> {

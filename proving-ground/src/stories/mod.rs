@@ -9,7 +9,7 @@ mod auth;
 mod cache;
 mod health;
 mod library;
-mod pool;
+pub(crate) mod pool;
 mod reply;
 mod seed;
 mod store;
