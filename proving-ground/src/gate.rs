@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Semaphore;
 use who::Users;
+pub(crate) use who::token_of;
 
 /// State that every request passes.
 pub(crate) struct Gate {

@@ -8,17 +8,21 @@
 //! of the project depends on this crate.
 
 mod agents;
+mod classroom;
 mod clock;
 mod evaluation;
 mod events;
 mod gate;
 mod limit;
 mod metrics;
+mod pool;
 mod sandbox;
 mod serve;
 mod stories;
 mod system;
+mod tls;
 mod truth;
+mod with;
 
 pub use evaluation::run_part;
 pub use system::{Announcement, GroundOptions, SYSTEMS, System, find};

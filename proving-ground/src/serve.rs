@@ -2,7 +2,9 @@
 
 use crate::clock;
 use crate::system::{Announcement, GroundOptions, System};
+use crate::tls::{self, Peer, TlsListener};
 use crate::truth::Truth;
+use crate::with::With;
 use axum::serve::ListenerExt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -28,9 +30,11 @@ pub(crate) struct Application {
 pub(crate) fn run(
     system: &System,
     build: fn(&Path, Truth) -> Result<Application, String>,
+    secure: bool,
     mut options: GroundOptions,
 ) -> Result<(), String> {
     let mut truth = Truth::parse(&options.truth)?;
+    truth.with = With::parse(&options.with)?;
     let (data, _temporary) = data_folder(options.data.take())?;
     truth.folder.clone_from(&data);
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).div_ceil(2);
@@ -40,6 +44,7 @@ pub(crate) fn run(
         .build()
         .map_err(|e| format!("cannot start the runtime: {e}"))?;
     let given = truth.given.clone();
+    let identity = if secure { Some(tls::identity(&data)?) } else { None };
     let application = build(&data, truth)?;
     let result = runtime.block_on(async {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
@@ -51,13 +56,17 @@ pub(crate) fn run(
         (options.announce)(&Announcement {
             system: system.name,
             address,
-            url: format!("http://{address}"),
+            url: format!("{}://{address}", if secure { "https" } else { "http" }),
             pid: std::process::id(),
             parts: Vec::new(),
             data: data.clone(),
+            ca: identity.as_ref().map(|identity| identity.ca.clone()),
             truth: given,
         });
-        serve(application, listener, stop).await
+        match identity {
+            Some(identity) => serve_secure(application, TlsListener::start(listener, identity)?, stop).await,
+            None => serve(application, listener, stop).await,
+        }
     });
     // connections that outlived the drain die with the runtime, without a further wait
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -75,18 +84,45 @@ pub(crate) async fn serve(
         // small answers must not wait for acknowledgements
         let _ = stream.set_nodelay(true);
     });
-    let begun = Arc::new(Notify::new());
-    let told = Arc::clone(&begun);
+    let (stop, begun) = announced(stop, draining);
     let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            stop.await;
-            draining.store(true, Ordering::Relaxed);
-            told.notify_one();
-        });
+        .with_graceful_shutdown(stop);
     tokio::select! {
         ended = async { server.await } => ended.map_err(|e| format!("the server broke: {e}")),
         () = async { begun.notified().await; clock::about(DRAIN).await } => Ok(()),
     }
+}
+
+/// The same behind TLS.
+async fn serve_secure(
+    application: Application,
+    listener: TlsListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), String> {
+    let Application { router, draining } = application;
+    let (stop, begun) = announced(stop, draining);
+    let router = router.layer(axum::middleware::from_fn(tls::tell_peer));
+    let server = axum::serve(listener, router.into_make_service_with_connect_info::<Peer>())
+        .with_graceful_shutdown(stop);
+    tokio::select! {
+        ended = async { server.await } => ended.map_err(|e| format!("the server broke: {e}")),
+        () = async { begun.notified().await; clock::about(DRAIN).await } => Ok(()),
+    }
+}
+
+/// `stop`, which also says that the drain has begun.
+fn announced(
+    stop: impl Future<Output = ()> + Send + 'static,
+    draining: Arc<AtomicBool>,
+) -> (impl Future<Output = ()> + Send + 'static, Arc<Notify>) {
+    let begun = Arc::new(Notify::new());
+    let told = Arc::clone(&begun);
+    let stop = async move {
+        stop.await;
+        draining.store(true, Ordering::Relaxed);
+        told.notify_one();
+    };
+    (stop, begun)
 }
 
 /// Catches SIGTERM and Ctrl-C from now on; resolves at the first.

@@ -4,7 +4,8 @@
 //! after a signal (SIGTERM or Ctrl-C) when requests under way have been answered or the drain limit has passed.
 
 use crate::truth::Truth;
-use crate::{agents, evaluation, events, serve, stories};
+use crate::with::With;
+use crate::{agents, classroom, evaluation, events, serve, stories};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -26,12 +27,15 @@ pub struct System {
 pub(crate) enum Build {
     /// One process: makes the application on an existing, writable data folder.
     One(fn(&Path, Truth) -> Result<serve::Application, String>),
+    /// The same behind TLS with a certificate of its own authority.
+    Secure(fn(&Path, Truth) -> Result<serve::Application, String>),
     /// Several processes: supervises them until it is told to stop.
     Parts(fn(&System, GroundOptions) -> Result<(), String>),
 }
 
 /// All systems, in the order in which help shows them.
-pub const SYSTEMS: &[System] = &[evaluation::SYSTEM, events::SYSTEM, agents::SYSTEM, stories::SYSTEM];
+pub const SYSTEMS: &[System] =
+    &[evaluation::SYSTEM, events::SYSTEM, agents::SYSTEM, classroom::SYSTEM, stories::SYSTEM];
 
 /// The system of this name.
 pub fn find(name: &str) -> Option<&'static System> {
@@ -47,6 +51,8 @@ pub struct GroundOptions {
     pub data: Option<PathBuf>,
     /// Switches of known truth, each `KEY=VALUE`; see [`crate::SWITCHES`].
     pub truth: Vec<String>,
+    /// Services to use instead of the embedded ones, each `postgres=URL` or `redis=URL`.
+    pub with: Vec<String>,
     /// Called once, when the system answers.
     pub announce: Box<dyn FnMut(&Announcement)>,
 }
@@ -66,6 +72,8 @@ pub struct Announcement {
     pub parts: Vec<(String, u32)>,
     /// Where its data lies.
     pub data: PathBuf,
+    /// The certificate of its authority (PEM), for a system behind TLS.
+    pub ca: Option<PathBuf>,
     /// The switches that are on, in canonical text.
     pub truth: Vec<String>,
 }
@@ -76,8 +84,10 @@ impl System {
     /// Errors: an unknown or unreadable switch, a port that is taken, a data folder that cannot be written, a
     /// database that cannot be opened. The text fits "failed to run the system: ...".
     pub fn run(&self, options: GroundOptions) -> Result<(), String> {
+        With::parse(&options.with)?.check(self.name)?;
         match self.build {
-            Build::One(build) => serve::run(self, build, options),
+            Build::One(build) => serve::run(self, build, false, options),
+            Build::Secure(build) => serve::run(self, build, true, options),
             Build::Parts(supervise) => supervise(self, options),
         }
     }

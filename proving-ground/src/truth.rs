@@ -12,6 +12,7 @@ mod service;
 use crate::evaluation::switches::{self as evaluation, Bugs};
 pub(crate) use burden::{Burden, Leak};
 use crucible_core::units::parse_duration;
+use crate::with::With;
 use crucible_core::{Ns, Rng};
 pub(crate) use limits::{Key, Limits};
 pub(crate) use pools::Connections;
@@ -52,6 +53,7 @@ pub const SWITCHES: &[Switch] = &[
     limits::KEY,
     limits::HEADERS,
     limits::TWICE,
+    limits::OWN,
     bugs::ERRORS,
     bugs::HEALTH,
     pools::READERS,
@@ -180,6 +182,8 @@ pub(crate) struct Truth {
     pub(crate) connections: Connections,
     pub(crate) burden: Burden,
     pub(crate) limit: Limits,
+    /// Whether a system keeps its own limits per user.
+    pub(crate) own_limits: bool,
     /// One request in this many fails.
     pub(crate) errors: Option<u64>,
     pub(crate) health_always_ok: bool,
@@ -196,6 +200,8 @@ pub(crate) struct Truth {
     pub(crate) given: Vec<String>,
     /// Folder for files that switches need; the folder of the data once a system runs.
     pub(crate) folder: PathBuf,
+    /// Services outside of the process; no switch, but given in the same way.
+    pub(crate) with: With,
 }
 
 impl Default for Truth {
@@ -210,6 +216,7 @@ impl Default for Truth {
             connections: Connections::default(),
             burden: Burden::default(),
             limit: Limits::default(),
+            own_limits: true,
             errors: None,
             health_always_ok: false,
             readers: 4,
@@ -220,6 +227,7 @@ impl Default for Truth {
             heartbeat: Ns::from_secs(120),
             given: Vec::new(),
             folder: std::env::temp_dir(),
+            with: With::default(),
         }
     }
 }

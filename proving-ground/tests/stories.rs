@@ -20,7 +20,7 @@ fn child() {
     let texts = |key: &str| -> Vec<String> { serde_json::from_value(options[key].clone()).unwrap() };
     let announce = Box::new(|a: &crucible_ground::Announcement| println!("\nannounce {}", a.address));
     let data = Some(PathBuf::from(options["data"].as_str().unwrap()));
-    let options = GroundOptions { port: 0, data, truth: texts("truth"), announce };
+    let options = GroundOptions { port: 0, data, truth: texts("truth"), with: texts("with"), announce };
     find("stories").unwrap().run(options).unwrap();
 }
 
@@ -38,7 +38,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        writeln!(child.stdin.take().unwrap(), "{}", json!({"data": data, "truth": truth})).unwrap();
+        writeln!(child.stdin.take().unwrap(), "{}", json!({"data": data, "truth": truth, "with": []})).unwrap();
         let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
         let address = lines
             .map_while(Result::ok)
@@ -328,7 +328,7 @@ fn what_cannot_start_says_why() {
     let run = |port, truth: &[&str], data: Option<PathBuf>| {
         let truth = truth.iter().map(|t| (*t).to_owned()).collect();
         let announce = Box::new(|_: &crucible_ground::Announcement| panic!("must not start"));
-        find("stories").unwrap().run(GroundOptions { port, data, truth, announce }).unwrap_err()
+        find("stories").unwrap().run(GroundOptions { port, data, truth, with: Vec::new(), announce }).unwrap_err()
     };
     assert!(run(0, &["speed=9"], None).contains("\"speed=9\" is not known"));
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

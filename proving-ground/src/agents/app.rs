@@ -6,7 +6,7 @@ use super::tokens::Ids;
 use super::{auth, health, logs, schedule, sockets, stale, store, subtasks, tasks, workers};
 use crate::gate::{self, Gate};
 use crate::serve::Application;
-use crate::stories::pool::Pool;
+use crate::pool::Pool;
 use crate::truth::Truth;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use crate::clock::unix_ms;
-use crate::stories::pool::PoolError;
+use crate::pool::PoolError;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -67,7 +67,7 @@ impl From<PoolError> for Refusal {
     fn from(error: PoolError) -> Refusal {
         match error {
             PoolError::Full => Refusal::busy("too many queries are waiting for the database"),
-            PoolError::Database(why) => {
+            PoolError::Database(why) | PoolError::Gone(why) => {
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "DATABASE_ERROR", why)
             }
         }

@@ -4,7 +4,7 @@ use super::app::{App, Shared};
 use super::schedule::by_status;
 use crate::clock::Watch;
 use crate::metrics::{counter, gauge, head};
-use crate::stories::pool::PoolStatus;
+use crate::pool::PoolStatus;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -133,6 +133,7 @@ fn announcement(system: &System, config: &Config, shared: &Shared) -> Announceme
         url: format!("http://{}", config.api),
         pid: std::process::id(),
         parts: parts.iter().map(|(name, alive)| (name.clone(), alive.pid)).collect(),
+        ca: None,
         data: config.data.clone(),
         truth: config.truth.clone(),
     }

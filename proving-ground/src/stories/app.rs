@@ -1,7 +1,7 @@
 //! Putting the platform together: state, routes, middleware.
 
 use super::cache::Cache;
-use super::pool::Pool;
+use crate::pool::{Lazy, Pool};
 use super::reply::{Answer, Refusal, json_answer, json_bytes};
 use super::{auth, health, library, seed, store, tales, whispers};
 use crate::gate::{self, Gate, refuse};
@@ -26,9 +26,9 @@ pub(crate) struct App {
     /// Counts and switches.
     pub(crate) gate: Arc<Gate>,
     /// Connections that read.
-    pub(crate) readers: Pool,
+    pub(crate) readers: Pool<Connection>,
     /// The connection that writes.
-    pub(crate) writer: Pool,
+    pub(crate) writer: Pool<Connection>,
     /// Answers kept in front of the database.
     pub(crate) cache: Cache,
     /// Where the data lies.
@@ -65,10 +65,11 @@ pub(crate) fn build(data: &Path, truth: Truth) -> Result<Application, String> {
     let writer = store::open_writer(&path, |db| seed::fill(db, number))?;
     let readers: Vec<Connection> =
         (0..truth.readers).map(|_| store::open_reader(&path)).collect::<Result<_, String>>()?;
+    let lazy = Lazy::sqlite(truth.bugs.ack_before_commit);
     let draining = Arc::new(AtomicBool::new(false));
     let app = Arc::new(App {
         readers: Pool::start("db-read", readers)?,
-        writer: Pool::start("db-write", vec![writer])?,
+        writer: Pool::start_lazy("db-write", vec![writer], lazy)?,
         cache: Cache::new(truth.cache),
         data: data.to_owned(),
         draining: Arc::clone(&draining),
@@ -90,6 +91,7 @@ fn routes(app: Arc<App>) -> Router {
         .route("/api/library/shelves", get(library::list).post(library::create))
         .route("/api/whispers", get(whispers::list).post(whispers::create))
         .route("/api/whispers/{id}", patch(whispers::change))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.gate), gate::store))
         .layer(middleware::from_fn_with_state(Arc::clone(&app.gate), gate::pass));
     Router::new()
         .merge(api)

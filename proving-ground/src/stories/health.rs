@@ -90,7 +90,7 @@ pub(crate) async fn metrics(state: Shared) -> Response {
 
 fn pools(app: &App, out: &mut String) {
     let pools = [("reader", app.readers.status()), ("writer", app.writer.status())];
-    let mut rows = |name: &str, kind: &str, help: &str, value: fn(&super::pool::PoolStatus) -> f64| {
+    let mut rows = |name: &str, kind: &str, help: &str, value: fn(&crate::pool::PoolStatus) -> f64| {
         head(out, name, kind, help);
         for (pool, status) in &pools {
             // writing to a String cannot fail

@@ -59,7 +59,7 @@ pub(crate) async fn create(state: Shared, headers: HeaderMap, body: Bytes) -> An
         .writer
         .run(move |db| {
             let now = unix_ms() as i64;
-            let transaction = db.transaction()?;
+            let transaction = db.savepoint()?;
             let insert = "INSERT INTO shelves(user_id, name, created_ms) VALUES (?1, ?2, ?3)";
             match transaction.execute(insert, params![user.id, name, now]) {
                 Err(rusqlite::Error::SqliteFailure(e, _)) if e.code == ErrorCode::ConstraintViolation => {

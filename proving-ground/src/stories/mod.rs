@@ -9,7 +9,6 @@ mod auth;
 mod cache;
 mod health;
 mod library;
-pub(crate) mod pool;
 mod reply;
 mod seed;
 mod store;

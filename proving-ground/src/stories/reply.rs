@@ -1,6 +1,6 @@
 //! Answers and request bodies: JSON in, JSON out, one shape of error.
 
-use super::pool::PoolError;
+use crate::pool::PoolError;
 use crate::gate::refuse;
 use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -52,6 +52,9 @@ impl IntoResponse for Refusal {
                 let mut answer = refuse(StatusCode::SERVICE_UNAVAILABLE, "database_busy", why);
                 answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
                 answer
+            }
+            Refusal::Pool(PoolError::Gone(why)) => {
+                refuse(StatusCode::SERVICE_UNAVAILABLE, "database_gone", &why)
             }
             Refusal::Pool(PoolError::Database(why)) => {
                 refuse(StatusCode::INTERNAL_SERVER_ERROR, "database", &why)

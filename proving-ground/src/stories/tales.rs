@@ -213,7 +213,7 @@ pub(crate) async fn create(state: Shared, headers: HeaderMap, body: Bytes) -> An
     let made = state
         .writer
         .run(move |db| {
-            let transaction = db.transaction()?;
+            let transaction = db.savepoint()?;
             // the slug's number is the row's: unique without a second look
             transaction.execute(
                 "INSERT INTO stories(id, slug, title, blurb, body, genre, author_id, status, reads, likes,
@@ -252,7 +252,7 @@ pub(crate) async fn change(state: Shared, Path(id): Path<String>, headers: Heade
     let done = state
         .writer
         .run(move |db| {
-            let transaction = db.transaction()?;
+            let transaction = db.savepoint()?;
             let author: Option<i64> = transaction
                 .query_row("SELECT author_id FROM stories WHERE id = ?1", [id], |row| row.get(0))
                 .optional()?;

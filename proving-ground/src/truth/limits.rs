@@ -91,6 +91,17 @@ pub(super) const TWICE: Switch = Switch {
     },
 };
 
+pub(super) const OWN: Switch = Switch {
+    name: "user-limits",
+    doc: "off: the classroom does without its own limits per user (60 saves, 20 runs, 30 marks a minute)",
+    example: "off",
+    implies: "on (unless told): a sliding log per user, refused requests not counted",
+    set: |truth, value| {
+        truth.own_limits = on_off(value)?;
+        Ok(())
+    },
+};
+
 fn rate(value: &str) -> Result<(u64, Ns), String> {
     let (requests, unit) = value.split_once('/').ok_or("write a number per unit of time, as in 100/m")?;
     let requests: u64 = requests

@@ -22,6 +22,7 @@ pub fn run(args: &GroundArgs) -> Result<u8, CliError> {
         port: args.port,
         data: args.data.clone(),
         truth: args.truth.clone(),
+        with: Vec::new(),
         announce: Box::new(move |announcement| announce(announcement, json)),
     };
     system.run(options).map_err(|why| CliError::usage(format!("failed to run the system: {why}")))?;
