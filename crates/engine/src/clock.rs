@@ -3,7 +3,7 @@
 //! Tokio's own timers tick in milliseconds. A timerfd in the shard's epoll set, with the thread's timer slack set to
 //! 1 ns, wakes within tens of microseconds and costs one system call for a wait that becomes the earliest. Instants
 //! that latency is measured from are met more closely: the timer is set a little early and the rest is spent polling
-//! the shard's sockets, as long as that takes no more than a tenth of the wait.
+//! the shard's sockets, as long as that takes no more than a fifth of the wait.
 //! Invariant: sleeps of one shard are served in the order of their instants, equal ones in the order of their begin.
 
 use crucible_core::{Clock, Histogram, Now, Ns};
@@ -58,7 +58,7 @@ struct Slot {
 }
 
 /// Polling takes at most one part in so many of a wait.
-pub const POLL_SHARE: u64 = 10;
+pub const POLL_SHARE: u64 = 5;
 
 /// A sleep in the heap: instant, order of begin, slot, generation of the slot.
 type Entry = (Ns, u64, u32, u32);

@@ -376,7 +376,7 @@ fn generator(report: &Report<'_>, totals: &Totals, out: &mut dyn Write) -> fmt::
     }
     text += &format!("CPU {} of a core", show_share(health.cpu_share));
     if let Some(cpu) = health.cpu_per_thousand {
-        text += &format!(", {} s per 1,000 requests", show_number(cpu));
+        text += &format!(", {cpu:.4} s per 1,000 requests");
     }
     let shards = report.view.started.shards;
     let plural = if shards == 1 { "" } else { "s" };

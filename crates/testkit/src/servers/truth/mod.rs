@@ -104,6 +104,8 @@ pub struct TruthConfig {
     pub body: usize,
     /// Seed of the delays.
     pub seed: u64,
+    /// Run before all ordinary work of the machine (`SCHED_FIFO`), where the system allows it.
+    pub realtime: bool,
     /// Answers that are expected: memory for them is set aside before the first request.
     pub expected: usize,
 }
@@ -111,7 +113,7 @@ pub struct TruthConfig {
 impl TruthConfig {
     /// The same behaviour on all paths; 16 bytes of body.
     pub fn of(otherwise: Behaviour) -> TruthConfig {
-        TruthConfig { routes: Vec::new(), otherwise, stalls: None, body: 16, seed: 1, expected: 1 << 16 }
+        TruthConfig { routes: Vec::new(), otherwise, stalls: None, body: 16, seed: 1, realtime: false, expected: 1 << 16 }
     }
 }
 
@@ -194,7 +196,13 @@ impl TruthServer {
         }));
         let for_thread = record.clone();
         let mut threads = Threads::new();
+        let realtime = config.realtime;
         threads.start("truth-server", poller, move |poller| {
+            if realtime {
+                let parameters = libc::sched_param { sched_priority: 1 };
+                // SAFETY: reads the parameters and changes only the calling thread; a refusal leaves it as it was.
+                unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameters) };
+            }
             serve::Server::new(config, listener, timer, poller, for_thread).run();
         })?;
         Ok(TruthServer { addr, record, _threads: threads })
