@@ -325,6 +325,17 @@ fn message(stream: &mut TcpStream) -> Value {
 }
 
 #[test]
+fn switches_of_all_systems_hold_here_too() {
+    let (platform, _data) = Platform::fresh(&["health-always-ok=on", "limit=3/h", "service=fixed:20ms"]);
+    let storage = platform.pid_of("storage");
+    signal(storage, Signal::STOP);
+    assert_eq!(platform.get("/api/health")["status"], "ok", "a lie");
+    signal(storage, Signal::CONT);
+    let codes: Vec<u16> = (0..5).map(|_| platform.ask("GET", "/api/evaluations", None).0).collect();
+    assert_eq!(codes.iter().filter(|code| **code == 429).count(), 2, "{codes:?}");
+}
+
+#[test]
 fn without_python_the_start_says_so() {
     let told = run(&["evaluation"], "/nowhere");
     assert!(told.contains("cannot run python3"), "{told}");

@@ -168,6 +168,52 @@ fn a_thousand_jobs_with_a_kill_every_second() {
     Storm { jobs: 1_000, clients: 8, pause, kills: 45, seed: 11, limit: Duration::from_secs(60) }.rage();
 }
 
+#[test]
+fn a_worker_that_wakes_up_too_late_has_no_effect() {
+    let (platform, _data) = Platform::fresh(&["split=0%", "lease=500ms"]);
+    let id = platform.code("import time; time.sleep(0.5); print('once')");
+    platform.wait_for_status(&id, "running");
+    let first = platform.get(&format!("/api/eval/{id}/status"))["worker"].as_str().unwrap().to_owned();
+    let pid = platform.pid_of(&first);
+    signal(pid, Signal::STOP);
+    let job = platform.result(&id);
+    assert_eq!((&job["output"], &job["attempt"]), (&json!("once\n"), &json!(2)), "{job}");
+    assert_ne!(job["worker"], first.as_str());
+    signal(pid, Signal::CONT);
+    // it works on after that, and what it had in hand changed nothing
+    let ledger = until(Duration::from_secs(20), "work for the late worker", || {
+        let other = platform.result(&platform.code("print('other')"));
+        (other["worker"] == first.as_str()).then(|| platform.get(&format!("/api/eval/{id}/executions")))
+    });
+    let effects: Vec<bool> =
+        ledger["executions"].as_array().unwrap().iter().map(|e| e["effect"].as_bool().unwrap()).collect();
+    assert_eq!(effects, [false, true], "{ledger}");
+    assert_eq!(platform.result(&id)["worker"], job["worker"]);
+}
+
+#[test]
+fn a_job_that_always_loses_its_worker_is_given_up() {
+    let (platform, _data) = Platform::fresh(&["split=0%", "runners=1"]);
+    let id = platform.code("import time; time.sleep(60)");
+    let mut struck = 0;
+    until(Duration::from_secs(60), "a dead letter", || {
+        let state = platform.get(&format!("/api/eval/{id}/status"));
+        let attempt = state["attempt"].as_u64().unwrap();
+        if state["status"] == "running" && attempt > struck {
+            struck = attempt;
+            platform.kill("legacy-worker-1");
+        }
+        (state["status"] == "failed").then_some(())
+    });
+    let job = platform.result(&id);
+    assert_eq!(
+        (&job["reason"], &job["executions"], &job["effects"]),
+        (&json!("dead_letter"), &json!(6), &json!(0))
+    );
+    assert_eq!(platform.get("/api/queue-status")["dead"], 1);
+    assert_eq!(platform.result(&platform.code("print('next')"))["output"], "next\n");
+}
+
 /// Figures for an idle machine.
 #[test]
 #[ignore = "prints figures; run it by name on an idle machine"]

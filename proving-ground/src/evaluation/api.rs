@@ -4,7 +4,6 @@ use super::client::Client;
 use super::events::{self, Hub};
 use super::job::{QueueName, Task};
 use super::part::Config;
-use super::switches::strikes;
 use super::{reading, status};
 use crate::clock::{self, Watch, unix_us};
 use crate::gate::{self, Gate, refuse};
@@ -60,7 +59,8 @@ impl App {
 }
 
 /// Builds the routes.
-pub(super) fn build(config: &Config, truth: Truth) -> Result<Application, String> {
+pub(super) fn build(config: &Config, mut truth: Truth) -> Result<Application, String> {
+    truth.folder.clone_from(&config.data);
     let draining = Arc::new(AtomicBool::new(false));
     let app = Arc::new(App {
         gate: Gate::new(truth.clone())?,
@@ -79,7 +79,10 @@ pub(super) fn build(config: &Config, truth: Truth) -> Result<Application, String
 
 fn routes(app: Arc<App>) -> Router {
     let api = Router::new()
-        .route("/api/eval", post(submit))
+        .route(
+            "/api/eval",
+            post(submit).layer(middleware::from_fn_with_state(Arc::clone(&app.gate), gate::store)),
+        )
         .route("/api/eval-batch", post(submit_batch))
         .route("/api/eval/{id}", get(reading::one).patch(change))
         .route("/api/eval/{id}/status", get(reading::state).patch(change))
@@ -187,15 +190,15 @@ impl Submission {
 }
 
 impl App {
-    /// The number of the next submission, its queue, and the job.
-    fn admit(&self, wanted: Submission) -> (u64, QueueName, Task) {
+    /// A job and its queue.
+    fn admit(&self, wanted: Submission) -> (QueueName, Task) {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let queue = wanted.queue.unwrap_or_else(|| choose(self.truth.bugs.split, self.truth.seed, number));
         let now = unix_us();
         let id = format!("{}-{now:013x}{:08x}{:06x}", queue.as_str(), std::process::id(), number & 0xff_ffff);
         let timeout_ms = (wanted.timeout * 1e3) as u64;
         let (code, priority, reference) = (wanted.code, wanted.priority, wanted.reference);
-        (number, queue, Task { id, code, timeout_ms, priority, reference, created_us: now })
+        (queue, Task { id, code, timeout_ms, priority, reference, created_us: now })
     }
 
     /// Hands jobs to a queue; tries again for as long as the submitter may be expected to wait. The same job
@@ -235,16 +238,9 @@ async fn submit(State(app): Shared, body: Bytes) -> Reply {
     if let Some(mistake) = wanted.mistake() {
         return Err(refuse(StatusCode::UNPROCESSABLE_ENTITY, "invalid", &mistake));
     }
-    let (number, queue, task) = app.admit(wanted);
+    let (queue, task) = app.admit(wanted);
     let id = task.id.clone();
     match app.hand_over(queue, &[task]).await {
-        Ok(_) if strikes(app.truth.bugs.stored_but_500, app.truth.seed, "stored-but-500", number + 1) => {
-            Err(refuse(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "injected",
-                "the job is stored and will run all the same",
-            ))
-        }
         Ok(position) => Ok(Json(receipt(&id, queue, position)).into_response()),
         Err(why) => Err(unavailable(&why)),
     }
@@ -273,7 +269,7 @@ async fn submit_batch(State(app): Shared, body: Bytes) -> Reply {
         match wanted.mistake() {
             Some(mistake) => answers.push(json!({"status": "failed", "error": mistake})),
             None => {
-                let (_, queue, task) = app.admit(wanted);
+                let (queue, task) = app.admit(wanted);
                 answers.push(Value::Null);
                 of_queue[usize::from(queue == QueueName::Broker)].push((index, task));
             }

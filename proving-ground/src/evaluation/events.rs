@@ -3,14 +3,13 @@
 //! Storage is the source of the events, so a job's events come in the order in which they were committed. A
 //! client that reads too slowly loses events and is told how many; it never holds anything up.
 
-use super::api::{App, Shared};
+use super::api::{App, Reply, Shared};
 use super::reading::time;
 use super::status::services;
 use super::storage_store::Event;
 use crate::clock;
 use axum::extract::State;
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
-use axum::response::Response;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -64,12 +63,17 @@ pub(super) async fn pump(app: Arc<App>) {
 }
 
 /// Takes a client in.
-pub(super) async fn connect(State(app): Shared, upgrade: WebSocketUpgrade) -> Response {
-    upgrade
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
-        .max_message_size(64 * 1024)
-        .on_upgrade(move |socket| talk(app, socket))
+pub(super) async fn connect(State(app): Shared, upgrade: WebSocketUpgrade) -> Reply {
+    // with `slot-per-session` an open connection holds a slot of the pool
+    let slot = if app.truth.connections.per_session { Some(app.gate.slot().await?) } else { None };
+    let answer =
+        upgrade.read_buffer_size(BUFFER).write_buffer_size(BUFFER).max_message_size(64 * 1024).on_upgrade(
+            move |socket| async move {
+                let _slot = slot;
+                talk(app, socket).await;
+            },
+        );
+    Ok(answer)
 }
 
 async fn talk(app: Arc<App>, mut socket: WebSocket) {

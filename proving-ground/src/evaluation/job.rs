@@ -119,6 +119,13 @@ pub(crate) struct Closing {
     pub(crate) ending: Ending,
 }
 
+/// A delivery came to nothing: the job waits again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Return {
+    pub(crate) id: String,
+    pub(crate) attempt: u64,
+}
+
 /// Status and reason for the end of a program.
 pub(crate) fn judge(end: End) -> (&'static str, &'static str) {
     match end {

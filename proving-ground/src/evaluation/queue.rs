@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::database::Database;
-use super::job::{Closing, Ending, QueueName, Task};
+use super::job::{Closing, Ending, QueueName, Return, Task};
 use super::part::Config;
 use super::queue_store::{self as store, Next};
 use crate::clock::{self, Watch, unix_us};
@@ -263,6 +263,10 @@ async fn tell_storage(queue: Arc<Queue>) {
         let mut reached = accepted(&queue.storage, "/evaluations", &entries).await;
         for one in news.iter().filter(|one| matches!(one.state.as_str(), "dead" | "cancelled")) {
             reached = reached && accepted(&queue.storage, "/evaluations/close", &closing(one)).await;
+        }
+        for one in news.iter().filter(|one| one.state == "waiting" && one.attempt > 0) {
+            let back = Return { id: one.entry.id.clone(), attempt: one.attempt };
+            reached = reached && accepted(&queue.storage, "/evaluations/return", &back).await;
         }
         if reached {
             let _ = queue.database.run(move |db| store::told(db, &news)).await;

@@ -163,7 +163,10 @@ pub(crate) fn hand_back(
     match failed {
         Some(why) => give_back(db, number, why, truth, now_us)?,
         None => {
-            db.execute("UPDATE tasks SET state = 'waiting', worker = NULL WHERE number = ?1", [number])?;
+            db.execute(
+                "UPDATE tasks SET state = 'waiting', worker = NULL, told = 0 WHERE number = ?1",
+                [number],
+            )?;
         }
     }
     Ok(true)
@@ -190,12 +193,18 @@ pub(crate) fn grant_grace(db: &Connection, truth: &Truth, now_us: u64) -> Result
 fn give_back(db: &Connection, number: u64, why: &str, truth: &Truth, now_us: u64) -> Result<()> {
     let failures: u64 =
         db.query_row("SELECT failures + 1 FROM tasks WHERE number = ?1", [number], |row| row.get(0))?;
-    let (state, told) = if failures >= MOST_FAILURES { ("dead", 0) } else { ("waiting", 1) };
+    let state = if failures >= MOST_FAILURES { "dead" } else { "waiting" };
     db.prepare_cached(
-        "UPDATE tasks SET state = ?2, failures = ?3, not_before_us = ?4, why = ?5, worker = NULL, told = told * ?6 \
+        "UPDATE tasks SET state = ?2, failures = ?3, not_before_us = ?4, why = ?5, worker = NULL, told = 0 \
          WHERE number = ?1",
     )?
-    .execute(params![number, state, failures, now_us + back_off_us(truth.seed, number, failures), why, told])?;
+    .execute(params![
+        number,
+        state,
+        failures,
+        now_us + back_off_us(truth.seed, number, failures),
+        why
+    ])?;
     Ok(())
 }
 
@@ -228,6 +237,8 @@ pub(crate) fn cancel(db: &Connection, id: &str, terminate: bool) -> Result<Optio
 pub(crate) struct News {
     pub(crate) entry: Entry,
     pub(crate) state: String,
+    /// Deliveries so far: a job that waits after some of them has come back.
+    pub(crate) attempt: u64,
     pub(crate) why: Option<String>,
 }
 
@@ -237,7 +248,10 @@ pub(crate) fn news(db: &Connection) -> Result<Vec<News>> {
         "SELECT task, number, queued_us, attempt, again, state, why FROM tasks WHERE told = 0 ORDER BY number LIMIT 100",
     )?;
     let rows = query.query_map([], |row| {
-        let news = |d: Delivery| Ok(News { entry: d.entry(), state: row.get(5)?, why: row.get(6)? });
+        let news = |d: Delivery| {
+            let (entry, attempt) = (d.entry(), d.attempt);
+            Ok(News { entry, attempt, state: row.get(5)?, why: row.get(6)? })
+        };
         delivery(row)?.map(news).transpose()
     })?;
     rows.filter_map(Result::transpose).collect()
@@ -246,10 +260,11 @@ pub(crate) fn news(db: &Connection) -> Result<Vec<News>> {
 /// Storage knows these now, unless they have changed since.
 pub(crate) fn told(db: &Connection, news: &[News]) -> Result<()> {
     let mut update = db.prepare_cached(
-        "UPDATE tasks SET told = 1 WHERE number = ?1 AND (state = ?2 OR state NOT IN ('dead', 'cancelled'))",
+        "UPDATE tasks SET told = 1 WHERE number = ?1 \
+         AND (state IN ('leased', 'done') OR state = ?2 AND attempt = ?3)",
     )?;
     for one in news {
-        update.execute(params![one.entry.number, one.state])?;
+        update.execute(params![one.entry.number, one.state, one.attempt])?;
     }
     Ok(())
 }

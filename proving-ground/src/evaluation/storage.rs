@@ -1,7 +1,7 @@
 //! Storage as a process: results, the ledger of executions, events.
 
 use super::database::Database;
-use super::job::{Claim, Closing, Entry, Outcome};
+use super::job::{Claim, Closing, Entry, Outcome, Return};
 use super::part::Config;
 use super::storage_store as store;
 use super::switches::strikes;
@@ -41,6 +41,7 @@ pub(crate) fn build(config: &Config, truth: Truth) -> Result<Application, String
         .route("/evaluations/claim", post(claim))
         .route("/evaluations/finish", post(finish))
         .route("/evaluations/close", post(close))
+        .route("/evaluations/return", post(give_back))
         .route("/evaluations/{id}", get(one))
         .route("/executions/{id}", get(executions))
         .route("/events", get(events))
@@ -105,6 +106,11 @@ async fn finish(State(storage): Shared, Json(mut outcome): Json<Outcome>) -> Res
 async fn close(State(storage): Shared, Json(closing): Json<Closing>) -> Result<Json<Value>, Response> {
     let effect = storage.change(move |db| store::close(db, &closing, unix_us())).await?;
     Ok(Json(json!({"effect": effect})))
+}
+
+async fn give_back(State(storage): Shared, Json(back): Json<Return>) -> Result<StatusCode, Response> {
+    storage.change(move |db| store::give_back(db, &back, unix_us())).await?;
+    Ok(StatusCode::OK)
 }
 
 async fn one(State(storage): Shared, Path(id): Path<String>) -> Result<Response, Response> {

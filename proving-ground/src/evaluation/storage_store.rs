@@ -3,7 +3,7 @@
 //! Invariants: a final state stays; a result is taken from the latest claim only; at most one execution of a job
 //! has an effect (a unique index says so, too). The bugs on demand are the only exceptions.
 
-use super::job::{Claim, Closing, Ending, Entry, FINAL, Outcome};
+use super::job::{Claim, Closing, Ending, Entry, FINAL, Outcome, Return};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use serde::{Deserialize, Serialize};
 
@@ -177,6 +177,17 @@ pub(crate) fn close(db: &Connection, closing: &Closing, now_us: u64) -> Result<b
     }
     settle(db, &closing.entry.id, &closing.ending, now_us)?;
     Ok(true)
+}
+
+/// A job that was running waits again, unless a later delivery has begun.
+pub(crate) fn give_back(db: &Connection, back: &Return, now_us: u64) -> Result<()> {
+    let changed = db
+        .prepare_cached(
+            "UPDATE evaluations SET status = 'queued', worker = NULL, started_us = NULL \
+             WHERE id = ?1 AND status = 'running' AND attempt = ?2",
+        )?
+        .execute(params![back.id, back.attempt])?;
+    if changed > 0 { event(db, "queued", &back.id, now_us) } else { Ok(()) }
 }
 
 fn settle(db: &Connection, id: &str, ending: &Ending, now_us: u64) -> Result<()> {
@@ -358,6 +369,8 @@ mod tests {
         assert!(!claim(&db, &claim_of(1, false), 25).unwrap(), "the first one is fenced off");
         assert!(!finish(&db, &outcome(1, "late", false), 30).unwrap());
         assert_eq!(output(&db), ("running".into(), None, 0));
+        give_back(&db, &Return { id: "a".into(), attempt: 1 }, 35).unwrap();
+        assert_eq!(output(&db).0, "running", "the return of a former delivery");
         assert!(finish(&db, &outcome(2, "right", false), 40).unwrap());
         assert!(finish(&db, &outcome(2, "right", false), 50).unwrap(), "the same message again is no error");
         assert_eq!(output(&db), ("completed".into(), Some("right".into()), 1));

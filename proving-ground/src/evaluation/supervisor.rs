@@ -141,17 +141,13 @@ fn announcement(system: &System, config: &Config, shared: &Shared) -> Announceme
 
 async fn wait_until_ready(config: &Config, shared: &Shared, runners: usize) -> Result<(), String> {
     let watch = Watch::start();
-    let api = Client::new(config.api, &config.key);
+    let ask = |address| Client::new(address, &config.key);
+    let clients = [(ask(config.api), "/api/status"), (ask(config.storage), "/health")];
+    let queues = QueueName::ALL.map(|queue| ask(config.queue(queue)));
     let mut last = String::new();
     while watch.elapsed() < READY {
-        match api.get("/api/health").await {
-            Ok(answer) => {
-                let health = answer.json();
-                if health["status"] == "ok" && health["workers"].as_u64() == Some(2 * runners as u64) {
-                    return Ok(());
-                }
-                last = health.to_string();
-            }
+        match all_ready(&clients, &queues, runners).await {
+            Ok(()) => return Ok(()),
             Err(why) => last = why,
         }
         clock::about(Duration::from_millis(5)).await;
@@ -161,6 +157,23 @@ async fn wait_until_ready(config: &Config, shared: &Shared, runners: usize) -> R
         "the parts are not ready after {READY}: {last}; running: {:?}",
         parts.keys().collect::<Vec<_>>()
     ))
+}
+
+/// Asks the parts themselves: the health route may have been told to lie.
+async fn all_ready(clients: &[(Client, &str)], queues: &[Client], runners: usize) -> Result<(), String> {
+    for (client, path) in clients {
+        let answer = client.get(path).await?;
+        if answer.status != 200 {
+            return Err(format!("{path} answers {}", answer.status));
+        }
+    }
+    for queue in queues {
+        let status = queue.get("/status").await?.json();
+        if status["workers"].as_array().is_none_or(|workers| workers.len() < runners) {
+            return Err(format!("workers are missing: {status}"));
+        }
+    }
+    Ok(())
 }
 
 struct Shared {
