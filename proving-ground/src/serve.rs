@@ -9,7 +9,7 @@ use axum::serve::ListenerExt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +17,36 @@ use tokio::sync::Notify;
 
 /// How long requests under way may still take after a signal.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long WebSockets have for saying goodbye; to the server they are no requests.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// WebSockets that want to close properly before the process ends.
+static OPEN_SOCKETS: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts a WebSocket while it lives.
+pub(crate) struct OpenSocket(());
+
+impl OpenSocket {
+    /// One more.
+    pub(crate) fn new() -> OpenSocket {
+        OPEN_SOCKETS.fetch_add(1, Ordering::SeqCst);
+        OpenSocket(())
+    }
+}
+
+impl Drop for OpenSocket {
+    fn drop(&mut self) {
+        OPEN_SOCKETS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn sockets_closed() {
+    let clock = clock::Watch::start();
+    while OPEN_SOCKETS.load(Ordering::SeqCst) > 0 && Duration::from(clock.elapsed()) < GOODBYE {
+        clock::about(Duration::from_millis(5)).await;
+    }
+}
 
 /// A system that is ready to serve.
 pub(crate) struct Application {
@@ -87,10 +117,12 @@ pub(crate) async fn serve(
     let (stop, begun) = announced(stop, draining);
     let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(stop);
-    tokio::select! {
+    let served = tokio::select! {
         ended = async { server.await } => ended.map_err(|e| format!("the server broke: {e}")),
         () = async { begun.notified().await; clock::about(DRAIN).await } => Ok(()),
-    }
+    };
+    sockets_closed().await;
+    served
 }
 
 /// The same behind TLS.

@@ -12,6 +12,7 @@ use super::tasks;
 use super::tokens::Claims;
 use super::workers;
 use crate::clock;
+use crate::serve::OpenSocket;
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Path, Query};
@@ -122,13 +123,14 @@ async fn open(
         .max_message_size(LONGEST)
         .max_frame_size(LONGEST);
     ws.on_upgrade(async move |mut socket| {
+        let open = OpenSocket::new();
         let end = serve(&app, &mut socket, &asked, &headers, &purpose).await;
         if let Some((code, reason)) = end {
             let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
             // the client may have gone meanwhile
             let _ = tokio::time::timeout(PATIENCE, socket.send(Message::Close(Some(frame)))).await;
         }
-        drop(slot);
+        drop((open, slot));
     })
 }
 
