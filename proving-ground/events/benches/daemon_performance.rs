@@ -3,7 +3,7 @@
 //! An event counts when it was accepted, put into the queue of every service that wants it and handled there; the
 //! handler reads the whole payload. Payloads are made anew for each event, which is part of the time. Rounds of the
 //! scenario's size are repeated for a second; a round ends when everything in it has been handled. Latency runs from
-//! acceptance to the end of handling. `RSS` is the peak of the process during the scenario.
+//! acceptance to the end of handling. `RSS` is the peak of the row's process.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints its table")]
 
 use crucible_core::clock::Now;
@@ -31,6 +31,9 @@ const SCENARIOS: [Scenario; 5] = [
     Scenario { name: "stress", events: 100_000, services: 100, payload: 8_192, secs: 1.0 },
     Scenario { name: "medium, sustained", events: 5_000_000, services: 10, payload: 1_024, secs: 1.0 },
 ];
+
+/// First word of the arguments of a row's process.
+const ROW: &str = "row-of-the-table";
 
 /// Reads every byte of the payload, eight at a time.
 fn read(event: &Event) -> Result<(), Failure> {
@@ -67,7 +70,6 @@ fn run(bus: &dyn EventBus, scenario: &Scenario) -> Outcome {
         bus.register(spec, Box::new(read)).unwrap();
     }
     let mut mix = EventMix::new(1, scenario.payload..=scenario.payload);
-    reset_peak();
     let clock = MonotonicClock::start();
     let mut published = 0u64;
     while clock.now().as_secs_f64() < scenario.secs {
@@ -92,50 +94,60 @@ fn run(bus: &dyn EventBus, scenario: &Scenario) -> Outcome {
     }
 }
 
-fn reset_peak() {
-    // 5: the peak of the resident set begins anew (proc(5)); where that is not allowed the peak is the process's
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
 fn peak_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
 }
 
+fn row(scenario: &Scenario, architecture: &str) {
+    let settings = Settings::default();
+    let bus: Box<dyn EventBus> = match architecture {
+        "router" => Box::new(CentralRouter::start(settings).unwrap()),
+        _ => Box::new(Coordinator::new(settings)),
+    };
+    let outcome = run(bus.as_ref(), scenario);
+    let quantile = |share| outcome.latency.quantile(share).unwrap_or(Ns::ZERO);
+    println!(
+        "{:<18} {:>8} {:>9} {:>7}B  {architecture:<12} {:>12.0} {:>13.0} {:>9} {:>9} {:>9} {:>5.0}MiB{}",
+        scenario.name,
+        scenario.events,
+        scenario.services,
+        scenario.payload,
+        outcome.events,
+        outcome.deliveries,
+        outcome.latency.mean().unwrap_or(Ns::ZERO),
+        quantile(0.95),
+        quantile(0.99),
+        outcome.rss,
+        if outcome.lost > 0 { format!("  {} NOT PROCESSED", outcome.lost) } else { String::new() },
+    );
+}
+
 fn main() {
     // cargo passes flags such as --bench; a word chooses the scenarios that contain it
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    println!("queue of 1000, a full queue makes the publisher wait; one publisher; ids remembered\n");
+    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    if let [row_word, index, architecture] = words.as_slice()
+        && row_word == ROW
+    {
+        return row(&SCENARIOS[index.parse::<usize>().unwrap()], architecture);
+    }
+    println!(
+        "queue of 1000, a full queue makes the publisher wait; one publisher; ids remembered; each row a process\n"
+    );
     println!(
         "scenario             events  services  payload  architecture     events/s  deliveries/s      mean       p95       p99      RSS"
     );
-    for scenario in &SCENARIOS {
-        if !wanted.is_empty() && !wanted.iter().any(|word| scenario.name.contains(word)) {
+    for (index, scenario) in SCENARIOS.iter().enumerate() {
+        if !words.is_empty() && !words.iter().any(|word| scenario.name.contains(word)) {
             continue;
         }
         for architecture in ["coordinator", "router"] {
-            let settings = Settings::default();
-            let bus: Box<dyn EventBus> = match architecture {
-                "router" => Box::new(CentralRouter::start(settings).unwrap()),
-                _ => Box::new(Coordinator::new(settings)),
-            };
-            let outcome = run(bus.as_ref(), scenario);
-            let quantile = |share| outcome.latency.quantile(share).unwrap_or(Ns::ZERO);
-            println!(
-                "{:<18} {:>8} {:>9} {:>7}B  {architecture:<12} {:>12.0} {:>13.0} {:>9} {:>9} {:>9} {:>5.0}MiB{}",
-                scenario.name,
-                scenario.events,
-                scenario.services,
-                scenario.payload,
-                outcome.events,
-                outcome.deliveries,
-                outcome.latency.mean().unwrap_or(Ns::ZERO),
-                quantile(0.95),
-                quantile(0.99),
-                outcome.rss,
-                if outcome.lost > 0 { format!("  {} NOT PROCESSED", outcome.lost) } else { String::new() },
-            );
+            let index = index.to_string();
+            // a process of its own, so that one row's memory is not another's
+            let own = std::env::current_exe().unwrap();
+            let done = std::process::Command::new(own).args([ROW, &index, architecture]).status().unwrap();
+            assert!(done.success());
         }
     }
 }
