@@ -85,7 +85,6 @@ const PROCESS: &[i64] = &[
     libc::SYS_exit_group,
     libc::SYS_wait4,
     libc::SYS_waitid,
-    libc::SYS_tgkill,
     libc::SYS_getpid,
     libc::SYS_getppid,
     libc::SYS_gettid,
@@ -108,12 +107,10 @@ const PROCESS: &[i64] = &[
     libc::SYS_sched_getparam,
     libc::SYS_sched_getscheduler,
     libc::SYS_getpriority,
-    libc::SYS_prlimit64,
     libc::SYS_getrusage,
     libc::SYS_times,
     libc::SYS_sysinfo,
     libc::SYS_uname,
-    libc::SYS_prctl,
     libc::SYS_getrandom,
     libc::SYS_getcpu,
     libc::SYS_membarrier,
@@ -201,10 +198,11 @@ const IOCTLS: &[u64] = &[0x5401, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451];
 const NEW_NAMESPACES: u64 = 0x7e02_0080;
 
 /// The filters, to be installed in this order. `own_world`: the program has namespaces of its own, so it may
-/// start processes and send signals.
+/// start processes and send signals. `scoped`: something else keeps its signals to itself, so that it may at
+/// least signal its own threads, as `abort` does.
 ///
 /// Errors: an architecture for which there is no filter.
-pub(crate) fn build(own_world: bool) -> Result<Vec<BpfProgram>, String> {
+pub(crate) fn build(own_world: bool, scoped: bool) -> Result<Vec<BpfProgram>, String> {
     let told = |e: seccompiler::BackendError| format!("cannot build the seccomp filter: {e}");
     let arch = std::env::consts::ARCH.try_into().map_err(told)?;
     let mut allowed: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
@@ -224,6 +222,14 @@ pub(crate) fn build(own_world: bool) -> Result<Vec<BpfProgram>, String> {
         let thread = libc::CLONE_THREAD as u64;
         when(0, SeccompCmpOp::MaskedEq(thread | NEW_NAMESPACES), thread)
     };
+    if own_world || scoped {
+        allowed.insert(libc::SYS_tgkill, Vec::new());
+    }
+    // the end of the parent must stay its own end; limits are its own only
+    let death = when(0, SeccompCmpOp::Ne, libc::PR_SET_PDEATHSIG as u64);
+    allowed.insert(libc::SYS_prctl, vec![death.map_err(told)?]);
+    let own = when(0, SeccompCmpOp::Eq, 0);
+    allowed.insert(libc::SYS_prlimit64, vec![own.map_err(told)?]);
     allowed.insert(libc::SYS_clone, vec![cloning.map_err(told)?]);
     let ioctls: Result<Vec<_>, _> = IOCTLS.iter().map(|code| when(1, SeccompCmpOp::Eq, *code)).collect();
     allowed.insert(libc::SYS_ioctl, ioctls.map_err(told)?);
@@ -242,8 +248,8 @@ pub(crate) fn build(own_world: bool) -> Result<Vec<BpfProgram>, String> {
 mod tests {
     #[test]
     fn both_lists_compile() {
-        for own_world in [true, false] {
-            let filters = super::build(own_world).unwrap();
+        for (own_world, scoped) in [(true, true), (false, true), (false, false)] {
+            let filters = super::build(own_world, scoped).unwrap();
             assert!(filters.iter().all(|filter| !filter.is_empty() && filter.len() < 4096));
         }
     }

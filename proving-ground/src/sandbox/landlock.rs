@@ -28,6 +28,9 @@ struct Beneath {
     parent: i32,
 }
 
+/// The first version that keeps signals inside.
+pub(crate) const SCOPES: i32 = 6;
+
 /// What may be done with a path and with what lies beneath it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Right {
@@ -65,7 +68,7 @@ pub(crate) fn confine<'a>(version: i32, paths: impl Iterator<Item = (&'a CStr, R
     let rules = Ruleset { fs, net: 3, scoped: 3 };
     let size = match version {
         ..4 => 8,
-        4..6 => 16,
+        4..SCOPES => 16,
         _ => size_of::<Ruleset>(),
     };
     // SAFETY: `rules` is as long as `size` says or longer and lives through the call

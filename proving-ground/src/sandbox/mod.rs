@@ -28,6 +28,7 @@ mod python;
 mod run;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub(crate) use model::{End, Job, Layer, Limits, Report};
 pub(crate) use run::Sandbox;
