@@ -157,7 +157,7 @@ fn every_route_answers_as_promised() {
         ("POST", "/auth/logout", false, None, 401),
         ("GET", "/auth/me", false, None, 401),
         ("GET", "/auth/me", true, None, 200),
-        ("POST", "/workers/register", false, Some(r#"{"machine_id": "m-2", "machine_name": "n"}"#), 201),
+        ("POST", "/workers/register", false, Some(r#"{"machine_id": "m-2", "machine_name": "n"}"#), 200),
         ("POST", "/workers/register", false, Some(r#"{"machine_id": "m-2", "machine_name": "n"}"#), 200),
         ("POST", "/workers/register", false, Some(r#"{"machine_id": "", "machine_name": "n"}"#), 422),
         ("POST", "/workers/register", false, Some("{"), 422),

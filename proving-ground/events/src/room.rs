@@ -1,7 +1,8 @@
 //! Places in queues that several lanes share, and waiting for one.
 //!
 //! A lane fills its reserved places first; what it holds beyond them is counted here. Invariants: `used` is the sum
-//! of what the lanes hold beyond their reserved places; a push never takes it above `size`; a publisher that waits is woken by every departure after its last attempt.
+//! of what the lanes hold beyond their reserved places; a push never takes it above `size`; a publisher that waits is
+//! woken by every departure after its last attempt.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

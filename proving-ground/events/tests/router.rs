@@ -161,3 +161,37 @@ fn one_bound_holds_for_all_queues_and_nobody_takes_it_all() {
     assert_eq!(processed(&router), [61, 11, 11, 11, 11]);
     assert_eq!(offer(ids[3], 30), 30, "there is room again");
 }
+
+#[test]
+fn no_more_are_handled_at_once_than_set() {
+    let settings = Settings { concurrency: 3, ..Settings::default() };
+    let router = CentralRouter::start(settings).unwrap();
+    let at_once = Arc::new(Mutex::new((0, 0)));
+    let (entered, wait) = sync_channel(1_000);
+    let (open, opened) = sync_channel::<()>(0);
+    let opened = Arc::new(Mutex::new(opened));
+    for index in 0..8 {
+        let (at_once, entered, opened) = (Arc::clone(&at_once), entered.clone(), Arc::clone(&opened));
+        let handler = move |_: &Event| {
+            {
+                let mut count = at_once.lock().unwrap();
+                count.0 += 1;
+                count.1 = count.1.max(count.0);
+            }
+            entered.send(()).unwrap();
+            // the first waits for the opening, those behind it for the lock
+            let _ = opened.lock().unwrap().recv();
+            at_once.lock().unwrap().0 -= 1;
+            Ok(())
+        };
+        let spec = ServiceSpec::new(format!("s{index}"), Interest::everything());
+        router.register(spec, Box::new(handler)).unwrap();
+    }
+    (0..20).for_each(|id| assert_eq!(router.route_event(event(id)).accepted, 8));
+    // held up, the pool grows to its bound
+    (0..3).for_each(|_| wait.recv_timeout(LONG).unwrap());
+    assert_eq!(at_once.lock().unwrap().0, 3);
+    drop(open);
+    assert_eq!(processed(&router), [20; 8]);
+    assert_eq!(at_once.lock().unwrap().1, 3);
+}

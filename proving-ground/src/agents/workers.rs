@@ -2,7 +2,7 @@
 
 use super::app::{App, Shared};
 use super::auth::{anybody, now_ms};
-use super::envelope::{Answer, Refusal, created, ok, one_of, read, stamp, text};
+use super::envelope::{Answer, Refusal, ok, one_of, read, stamp, text};
 use super::hub::Hub;
 use super::subtasks::requeue;
 use axum::body::Bytes;
@@ -122,7 +122,7 @@ pub(crate) async fn register(app: Shared, body: Bytes) -> Answer {
         ("updated", "worker known, data updated")
     };
     let answer = json!({"status": status, "worker_id": id, "message": message});
-    Ok(if id == fresh { created(answer) } else { ok(answer) })
+    Ok(ok(answer))
 }
 
 #[derive(Deserialize, Default)]
