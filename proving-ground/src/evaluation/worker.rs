@@ -16,6 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long a question for work may stay open.
 const WAIT: Duration = Duration::from_secs(5);
@@ -33,7 +34,7 @@ struct Worker {
     sandbox: Arc<Sandbox>,
     truth: Truth,
     /// Set when the process is told to stop.
-    stopping: Arc<AtomicBool>,
+    stopping: watch::Receiver<bool>,
 }
 
 /// Works until `stop`.
@@ -44,6 +45,7 @@ pub(crate) async fn run(
     truth: &Truth,
     stop: impl Future<Output = ()>,
 ) -> Result<(), String> {
+    let (stopping, told) = watch::channel(false);
     let worker = Worker {
         name: name.to_owned(),
         incarnation: format!("{}-{}", std::process::id(), unix_us()),
@@ -52,14 +54,15 @@ pub(crate) async fn run(
         storage: Client::new(config.storage, &config.key),
         sandbox: Arc::new(Sandbox::new()?),
         truth: truth.clone(),
-        stopping: Arc::default(),
+        stopping: told,
     };
-    let stopping = Arc::clone(&worker.stopping);
     let mut work: Pin<Box<dyn Future<Output = ()>>> = Box::pin(worker.work());
     tokio::select! {
         () = &mut work => return Ok(()),
-        () = stop => stopping.store(true, Ordering::Relaxed),
+        () = stop => {}
     }
+    // the worker holds the other end
+    let _ = stopping.send(true);
     // what runs is stopped and handed back; a question for work that is open would only take a new job
     let _ = tokio::time::timeout(Duration::from_secs(4), work).await;
     Ok(())
@@ -67,7 +70,7 @@ pub(crate) async fn run(
 
 impl Worker {
     fn stops(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        *self.stopping.borrow()
     }
 
     async fn work(&self) {
@@ -107,9 +110,8 @@ impl Worker {
     }
 
     async fn told_to_stop(&self) {
-        while !self.stops() {
-            clock::about(Duration::from_millis(20)).await;
-        }
+        // an error means that nobody can tell us any more, which is the same
+        let _ = self.stopping.clone().wait_for(|told| *told).await;
     }
 
     async fn deal_with(&self, delivery: Delivery) {
