@@ -92,7 +92,9 @@ impl Server {
             if next.is_some_and(|at| at <= now) {
                 self.serve(now);
             }
-            let block = self.due.peek().is_none_or(|Reverse(due)| due.at > now + SPIN);
+            let idle = self.due.peek().is_none_or(|Reverse(due)| due.at > now + SPIN);
+            // A server that has a CPU to itself never sleeps: its own wake-ups would be a delay that it cannot see.
+            let block = idle && self.config.own_cpu.is_none();
             if block {
                 self.arm();
             }
