@@ -522,6 +522,30 @@ fn fifty_clients_see_each_event_once_and_in_order() {
 }
 
 #[test]
+fn a_client_that_does_not_read_is_let_go_and_stops_nobody() {
+    let platform = Platform::fresh(&[]);
+    let task = platform.task();
+    let made = platform.post(&format!("/tasks/{task}/decompose"), &json!({}));
+    let part = made["subtasks"][0]["subtask_id"].as_str().unwrap().to_owned();
+    let _silent = platform.listen(&format!("/ws/tasks/{task}/logs"));
+    let mut reader = platform.listen(&format!("/ws/tasks/{task}/logs"));
+    (0..3).for_each(|_| assert_ne!(reader.next()["type"], "log"));
+    let message = "x".repeat(10_000);
+    // until the sockets' buffers and the queue of the silent one are full
+    let mut lines = 0;
+    while !platform.server.get("/metrics").body.contains("\nwebsocket_slow_total 1\n") {
+        assert!(lines < 5_000, "it is never let go");
+        for _ in 0..50 {
+            platform.post(&format!("/subtasks/{part}/log"), &json!({"message": message}));
+            lines += 1;
+            let line = reader.next();
+            assert_eq!((&line["type"], &line["data"]["log_id"]), (&json!("log"), &json!(lines)));
+        }
+    }
+    assert_eq!(reader.ask(&json!({"action": "ping"}))["type"], "pong");
+}
+
+#[test]
 fn who_unsubscribes_hears_no_more() {
     let platform = Platform::fresh(&[]);
     let mut socket = listeners(&platform, 1).remove(0);

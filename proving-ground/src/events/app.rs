@@ -14,7 +14,7 @@ use axum::{Json, Router, middleware};
 use crucible_core::Ns;
 use crucible_events::{
     BreakerState, CentralRouter, Coordinator, Event, EventBus, Failure, Family, Health, Interest, Name,
-    Payload, Priority, Receipt, ServiceSpec, ServiceStatistics, Settings, Targets, WhenFull,
+    Payload, Priority, Receipt, ServiceId, ServiceSpec, ServiceStatistics, Settings, Targets, WhenFull,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Largest payload, bytes.
 const PAYLOAD: usize = 64 * 1024;
@@ -29,6 +30,8 @@ const PAYLOAD: usize = 64 * 1024;
 const BATCH: usize = 1_000;
 /// Largest request body, bytes.
 const BODY: usize = 8 * 1024 * 1024;
+/// How long accepted events may take at the end.
+const DRAIN: Duration = Duration::from_secs(5);
 /// Services that the daemon brings along.
 const SERVICES: [&str; 10] = [
     "indexer",
@@ -46,8 +49,22 @@ const SERVICES: [&str; 10] = [
 struct App {
     gate: Arc<Gate>,
     bus: Box<dyn EventBus>,
+    services: Vec<(&'static str, ServiceId)>,
     next_id: AtomicU64,
     draining: Arc<AtomicBool>,
+}
+
+impl App {
+    fn service(&self, name: &str) -> Option<ServiceId> {
+        self.services.iter().find(|(known, _)| *known == name).map(|(_, id)| *id)
+    }
+}
+
+/// What was accepted is handled before the process ends.
+impl Drop for App {
+    fn drop(&mut self) {
+        self.bus.drain(DRAIN);
+    }
 }
 
 type Shared = State<Arc<App>>;
@@ -60,14 +77,22 @@ pub(crate) fn build(_: &std::path::Path, truth: Truth) -> Result<Application, St
     } else {
         Box::new(CentralRouter::start(settings).map_err(|e| e.to_string())?)
     };
+    let mut ids = Vec::new();
     for (index, name) in SERVICES.into_iter().enumerate() {
         let interest = Interest::families(&[Family::ALL[index % Family::ALL.len()]]).and(Name::of(name));
-        bus.register(ServiceSpec::new(name, interest), Box::new(read)).map_err(|e| e.to_string())?;
+        let id = bus.register(ServiceSpec::new(name, interest), Box::new(read)).map_err(|e| e.to_string())?;
+        ids.push((name, id));
     }
     let draining = Arc::new(AtomicBool::new(false));
     // ids of a later process do not repeat those of an earlier one
     let next_id = AtomicU64::new(unix_ms() << 20);
-    let app = Arc::new(App { gate: Gate::new(truth)?, bus, next_id, draining: Arc::clone(&draining) });
+    let app = Arc::new(App {
+        gate: Gate::new(truth)?,
+        bus,
+        services: ids,
+        next_id,
+        draining: Arc::clone(&draining),
+    });
     let api = Router::new()
         .route("/events", post(publish))
         .route("/services/{name}/health", put(set_health))
@@ -130,11 +155,7 @@ fn event(app: &App, wanted: &Wanted) -> Result<Event, String> {
     let targets = if wanted.targets.is_empty() {
         Targets::Interested
     } else {
-        let services = app.bus.statistics().services;
-        let find = |name: &String| {
-            let row = services.iter().find(|row| row.name == *name);
-            row.map(|row| row.id).ok_or_else(|| format!("there is no service {name:?}"))
-        };
+        let find = |name: &String| app.service(name).ok_or_else(|| format!("there is no service {name:?}"));
         Targets::Each(wanted.targets.iter().map(find).collect::<Result<Vec<_>, String>>()?.into())
     };
     let payload: Payload = Arc::from(wanted.payload.as_bytes());
@@ -215,7 +236,7 @@ async fn set_health(app: Shared, Path(name): Path<String>, body: Bytes) -> Respo
     let Some(health) = health else {
         return invalid(r#"write {"health": "healthy"}, "degraded" or "unhealthy""#);
     };
-    let id = app.bus.statistics().services.iter().find(|row| row.name == name).map(|row| row.id);
+    let id = app.service(&name);
     match id.filter(|id| app.bus.set_health(*id, health)) {
         Some(_) => Json(json!({"name": name, "health": health.name()})).into_response(),
         None => refuse(StatusCode::NOT_FOUND, "not_found", "there is no service of this name"),
