@@ -29,7 +29,7 @@ fn block(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write
     let row = figures::whole(totals);
     let seconds = row.seconds;
     writeln!(out, "Running {} test @ {}", whole_time(seconds), clean(&started.target))?;
-    writeln!(out, "  {} threads and {} connections", started.shards, totals.users_max)?;
+    writeln!(out, "  {} threads and {} connections", started.shards, connections(report, index, totals))?;
     let times = figures::everything(&totals.all);
     let rates: Vec<f64> = report
         .view
@@ -66,6 +66,15 @@ fn block(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write
     writeln!(out, "Requests/sec: {:>10.2}", row.rate())?;
     let transfer = if seconds > 0.0 { bytes / seconds } else { 0.0 };
     writeln!(out, "Transfer/sec: {:>10}B", binary(transfer))
+}
+
+/// The most users that were seen, or, in a test too short to see any, that were asked for.
+fn connections(report: &Report<'_>, index: usize, totals: &Totals) -> u64 {
+    let asked = |phase: &&crucible_record::PhaseMeta| usize::from(phase.test) == index;
+    match totals.users_max {
+        0 => report.view.started.phases.iter().filter(asked).map(|p| p.max_users).max().unwrap_or(0),
+        seen => seen,
+    }
 }
 
 fn ended_rate(point: &Point) -> f64 {
