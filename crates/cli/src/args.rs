@@ -8,8 +8,8 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "crucible", version, max_term_width = 100, propagate_version = true)]
 #[command(
-    after_help = "Exit codes: 0 pass, 1 internal error, 2 usage or plan mistake, 97 invalid measurement,\n\
-98 inconclusive, 99 thresholds failed, 130 interrupted."
+    after_help = "Exit codes: 0 pass, 1 internal error, 2 usage or plan mistake,\n\
+97 invalid measurement, 98 inconclusive, 99 thresholds failed, 130 interrupted."
 )]
 pub struct Cli {
     /// What to do
@@ -34,7 +34,7 @@ pub enum Command {
     Runs(RunsCommand),
     /// Start a system of the proving ground
     Ground(GroundArgs),
-    /// Proving ground and plan together: the two-minute tour
+    /// Proving ground and plan together: the half-minute tour
     Demo(DemoArgs),
     /// What this machine can measure
     Doctor(DoctorArgs),

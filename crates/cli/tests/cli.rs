@@ -245,3 +245,10 @@ fn a_closed_pipe_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
 }
+
+#[test]
+fn the_schema_that_editors_use_is_fresh() {
+    let stored = include_str!("../../../docs/reference/plan.schema.json");
+    let told = crucible().args(["plan", "schema"]).output();
+    assert_eq!(told.stdout, stored, "run: crucible plan schema > docs/reference/plan.schema.json");
+}
