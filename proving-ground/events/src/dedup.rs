@@ -2,6 +2,7 @@
 
 use crucible_core::Ns;
 use crucible_core::rng::mix;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -48,13 +49,11 @@ impl Dedup {
         {
             self.pop();
         }
-        if self.seen.contains_key(&id) {
-            return false;
-        }
+        let Entry::Vacant(place) = self.seen.entry(id) else { return false };
+        place.insert(now);
         if self.order.len() >= self.most {
             self.early += u64::from(self.pop());
         }
-        self.seen.insert(id, now);
         self.order.push_back((now, id));
         true
     }
@@ -72,11 +71,13 @@ impl Dedup {
     /// Takes the oldest entry out; whether it still stood for its id.
     fn pop(&mut self) -> bool {
         let Some((at, id)) = self.order.pop_front() else { return false };
-        let current = self.seen.get(&id) == Some(&at);
-        if current {
-            self.seen.remove(&id);
+        match self.seen.entry(id) {
+            Entry::Occupied(place) if *place.get() == at => {
+                place.remove();
+                true
+            }
+            _ => false,
         }
-        current
     }
 }
 

@@ -23,6 +23,7 @@ use crate::statistics::{Health, Statistics};
 use crucible_core::Ns;
 use crucible_core::rng::mix;
 use pool::Pool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct CentralRouter {
     room: Arc<Room>,
     ids: Vec<Mutex<Dedup>>,
     rules: RwLock<Arc<[Rule]>>,
+    /// Whether there are any; spares most events the look at them.
+    ruled: AtomicBool,
 }
 
 impl CentralRouter {
@@ -54,13 +57,16 @@ impl CentralRouter {
             room: Arc::new(Room::default()),
             ids: (0..shards).map(each).collect(),
             rules: RwLock::new(Arc::from([])),
+            ruled: AtomicBool::new(false),
         })
     }
 
     /// Replaces the routing rules. The first that matches decides where an event goes that names no targets; if none
     /// does, the services' interests decide.
     pub fn set_rules(&self, rules: Vec<Rule>) {
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules.into();
+        let mut all = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        self.ruled.store(!rules.is_empty(), Ordering::Release);
+        *all = rules.into();
     }
 
     /// Routes one event; the same as [`EventBus::publish`].
@@ -72,7 +78,7 @@ impl CentralRouter {
         if shard.is_some_and(|shard| !lock(shard).is_new(id, at)) {
             return self.hub.duplicate();
         }
-        if event.targets == Targets::Interested {
+        if self.ruled.load(Ordering::Acquire) && event.targets == Targets::Interested {
             let rules = Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner));
             match rules.iter().find(|rule| rule.matches(&event)).map(|rule| &rule.route) {
                 Some(Route::Discard) => return self.hub.discarded(),
