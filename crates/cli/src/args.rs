@@ -7,10 +7,8 @@ use std::path::PathBuf;
 /// Load that is honest, numbers that can be trusted, a verdict that says why.
 #[derive(Debug, Parser)]
 #[command(name = "crucible", version, max_term_width = 100, propagate_version = true)]
-#[command(
-    after_help = "Exit codes: 0 pass, 1 internal error, 2 usage or plan mistake,\n\
-97 invalid measurement, 98 inconclusive, 99 thresholds failed, 130 interrupted."
-)]
+#[command(after_help = "Exit codes: 0 pass, 1 internal error, 2 usage or plan mistake,\n\
+97 invalid measurement, 98 inconclusive, 99 thresholds failed, 130 interrupted.")]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]
@@ -254,6 +252,9 @@ pub struct GroundArgs {
     /// Switch of known truth, may be repeated; `ground list` shows all
     #[arg(long, value_name = "KEY=VALUE")]
     pub truth: Vec<String>,
+    /// Service to use instead of the embedded one, may be repeated
+    #[arg(long, value_name = "postgres=URL|redis=URL", value_delimiter = ',')]
+    pub with: Vec<String>,
     /// Print address and process as one line of JSON
     #[arg(long)]
     pub json: bool,

@@ -22,7 +22,7 @@ pub fn run(args: &GroundArgs) -> Result<u8, CliError> {
         port: args.port,
         data: args.data.clone(),
         truth: args.truth.clone(),
-        with: Vec::new(),
+        with: args.with.clone(),
         announce: Box::new(move |announcement| announce(announcement, json)),
     };
     system.run(options).map_err(|why| CliError::usage(format!("failed to run the system: {why}")))?;
@@ -33,7 +33,8 @@ fn announce(announcement: &Announcement, json: bool) {
     if json {
         let line = json!({
             "system": announcement.system, "url": announcement.url, "pid": announcement.pid,
-            "data": announcement.data, "truth": announcement.truth,
+            "data": announcement.data, "truth": announcement.truth, "ca": announcement.ca,
+            "parts": announcement.parts.iter().map(|(name, pid)| json!({"name": name, "pid": pid})).collect::<Vec<_>>(),
         });
         out::line(&line.to_string());
     } else {
@@ -41,6 +42,14 @@ fn announce(announcement: &Announcement, json: bool) {
             "{} listens on {} (process {})",
             announcement.system, announcement.url, announcement.pid
         ));
+        if !announcement.parts.is_empty() {
+            let parts: Vec<String> =
+                announcement.parts.iter().map(|(name, pid)| format!("{name} {pid}")).collect();
+            out::line(&format!("parts: {}", parts.join(", ")));
+        }
+        if let Some(ca) = &announcement.ca {
+            out::line(&format!("its certificate authority: {}", ca.display()));
+        }
         out::line(&format!("data in {}; Ctrl-C ends it", announcement.data.display()));
     }
 }
