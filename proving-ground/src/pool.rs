@@ -264,3 +264,12 @@ fn work_lazily<C>(shared: &Shared<C>, mut connection: C, lazy: Lazy<C>) {
         }
     }
 }
+
+impl std::fmt::Display for PoolError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PoolError::Full => f.write_str("too many queries wait"),
+            PoolError::Database(why) | PoolError::Gone(why) => f.write_str(why),
+        }
+    }
+}

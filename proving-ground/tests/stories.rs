@@ -1,4 +1,7 @@
 //! The story platform over real sockets, as a real child process that can be told to stop and can be killed.
+//!
+//! The same bodies run on the embedded database and cache, and on PostgreSQL and Redis that the test starts for
+//! itself. Where these are not installed that one test says so and passes, unless `CRUCIBLE_FULL` is set.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use crucible_ground::{GroundOptions, find};
@@ -6,9 +9,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
+
+#[path = "common/services.rs"]
+mod services;
+use services::Services;
 
 /// Not a test of its own: the server process of the others. Its options come by standard input.
 #[test]
@@ -24,21 +31,54 @@ fn child() {
     find("stories").unwrap().run(options).unwrap();
 }
 
+/// On what the platform runs.
+enum Bed {
+    Embedded,
+    Outside(Services),
+}
+
+/// The data of one platform.
+struct Place {
+    data: tempfile::TempDir,
+    with: Vec<String>,
+}
+
+impl Bed {
+    /// Data that nobody has used.
+    fn place(&self) -> Place {
+        let with = match self {
+            Bed::Embedded => Vec::new(),
+            Bed::Outside(services) => {
+                let database = services.postgres.new_database();
+                services.redis.flush();
+                vec![format!("postgres={database}"), format!("redis={}", services.redis.url())]
+            }
+        };
+        Place { data: tempfile::tempdir().unwrap(), with }
+    }
+
+    fn fresh(&self, truth: &[&str]) -> (Server, Place) {
+        let place = self.place();
+        (place.start(truth), place)
+    }
+}
+
 struct Server {
     child: Child,
     address: SocketAddr,
 }
 
-impl Server {
-    fn start(data: &Path, truth: &[&str]) -> Server {
+impl Place {
+    fn start(&self, truth: &[&str]) -> Server {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "child", "--nocapture", "--test-threads=1"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
-        writeln!(child.stdin.take().unwrap(), "{}", json!({"data": data, "truth": truth, "with": []})).unwrap();
+        let options = json!({"data": self.data.path(), "truth": truth, "with": self.with});
+        writeln!(child.stdin.take().unwrap(), "{options}").unwrap();
         let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
         let address = lines
             .map_while(Result::ok)
@@ -46,12 +86,9 @@ impl Server {
             .expect("the server must announce itself");
         Server { child, address }
     }
+}
 
-    fn fresh(truth: &[&str]) -> (Server, tempfile::TempDir) {
-        let data = tempfile::tempdir().unwrap();
-        (Server::start(data.path(), truth), data)
-    }
-
+impl Server {
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -126,9 +163,8 @@ fn read(mut stream: TcpStream) -> Reply {
 
 const TOKEN: Option<&str> = Some("demo-token-7");
 
-#[test]
-fn every_route_answers_as_promised() {
-    let (server, _data) = Server::fresh(&[]);
+fn every_route_answers_as_promised(bed: &Bed) {
+    let (server, _place) = bed.fresh(&[]);
     let long = format!(r#"{{"body": "{}"}}"#, "x".repeat(501));
     let huge = format!(r#"{{"body": "{}"}}"#, "x".repeat(300_000));
     type Row<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a str>, u16);
@@ -196,9 +232,8 @@ fn every_route_answers_as_promised() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-#[test]
-fn payloads_hold_what_plans_look_for() {
-    let (server, _data) = Server::fresh(&[]);
+fn payloads_hold_what_plans_look_for(bed: &Bed) {
+    let (server, _place) = bed.fresh(&[]);
     let feed = server.get("/api/discovery/trending").json();
     assert_eq!((feed["count"].as_u64(), feed["results"].as_array().map(Vec::len)), (Some(20), Some(20)));
     let scores: Vec<i64> = feed["results"].as_array().unwrap().iter().map(score).collect();
@@ -227,9 +262,8 @@ fn score(story: &Value) -> i64 {
     story["reads"].as_i64().unwrap() + 20 * story["likes"].as_i64().unwrap()
 }
 
-#[test]
-fn writes_are_seen_by_the_next_read() {
-    let (server, _data) = Server::fresh(&[]);
+fn writes_are_seen_by_the_next_read(bed: &Bed) {
+    let (server, _place) = bed.fresh(&[]);
     let find = "/api/search/stories?q=xylophone";
     assert_eq!(server.get(find).json()["count"], 0);
     let story = json!({"title": "The xylophone", "body": "once"}).to_string();
@@ -242,9 +276,8 @@ fn writes_are_seen_by_the_next_read() {
     assert_eq!(server.get("/api/stories/story-301").json()["title"], "The trombone");
 }
 
-#[test]
-fn metrics_parse_and_add_up() {
-    let (server, _data) = Server::fresh(&["readers=3"]);
+fn metrics_parse_and_add_up(bed: &Bed) {
+    let (server, _place) = bed.fresh(&["readers=3"]);
     for _ in 0..3 {
         server.get("/api/stories/story-5");
     }
@@ -264,9 +297,8 @@ fn metrics_parse_and_add_up() {
     assert_eq!(values["http_requests_in_flight"], 1.0, "the one that asks");
 }
 
-#[test]
-fn the_limiter_refuses_with_headers_and_spares_health() {
-    let (server, _data) = Server::fresh(&["limit=5/h"]);
+fn the_limiter_refuses_with_headers_and_spares_health(bed: &Bed) {
+    let (server, _place) = bed.fresh(&["limit=5/h"]);
     let replies: Vec<Reply> = (0..7).map(|_| server.ask("GET", "/api/users/me", TOKEN, None)).collect();
     let statuses: Vec<u16> = replies.iter().map(|r| r.status).collect();
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429]);
@@ -278,17 +310,15 @@ fn the_limiter_refuses_with_headers_and_spares_health() {
     assert_eq!(server.get("/health").status, 200);
 }
 
-#[test]
-fn injected_errors_are_exactly_one_in_n() {
-    let (server, _data) = Server::fresh(&["errors=1/10"]);
+fn injected_errors_are_exactly_one_in_n(bed: &Bed) {
+    let (server, _place) = bed.fresh(&["errors=1/10"]);
     let statuses: Vec<u16> = (0..50).map(|_| server.get("/api/stories/story-1").status).collect();
     assert_eq!(statuses.iter().filter(|s| **s == 500).count(), 5);
     assert_eq!(statuses.iter().filter(|s| **s == 200).count(), 45);
 }
 
-#[test]
-fn a_signal_lets_requests_under_way_finish() {
-    let (server, _data) = Server::fresh(&["service=fixed:700ms"]);
+fn a_signal_lets_requests_under_way_finish(bed: &Bed) {
+    let (server, _place) = bed.fresh(&["service=fixed:700ms"]);
     let mut idle = server.connect();
     let mut busy = server.connect();
     send(&mut busy, "GET", "/api/stories/story-1", None, None);
@@ -304,17 +334,16 @@ fn a_signal_lets_requests_under_way_finish() {
     assert!(TcpStream::connect(address).is_err());
 }
 
-#[test]
-fn acknowledged_writes_survive_a_kill() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(data.path(), &[]);
+fn acknowledged_writes_survive_a_kill(bed: &Bed) {
+    let place = bed.place();
+    let server = place.start(&[]);
     let whisper = json!({"body": "remember me"}).to_string();
     let ids: Vec<Value> = (0..20)
         .map(|_| server.ask("POST", "/api/whispers", TOKEN, Some(&whisper)).json()["id"].clone())
         .collect();
     server.signal(Signal::KILL);
     assert!(!server.wait().success());
-    let server = Server::start(data.path(), &[]);
+    let server = place.start(&[]);
     let listed = server.get("/api/whispers").json();
     let mut kept: Vec<Value> =
         listed["results"].as_array().unwrap().iter().map(|w| w["id"].clone()).collect();
@@ -325,10 +354,13 @@ fn acknowledged_writes_survive_a_kill() {
 
 #[test]
 fn what_cannot_start_says_why() {
-    let run = |port, truth: &[&str], data: Option<PathBuf>| {
+    let run = |port, truth: &[&str], data: Option<PathBuf>| -> String {
         let truth = truth.iter().map(|t| (*t).to_owned()).collect();
         let announce = Box::new(|_: &crucible_ground::Announcement| panic!("must not start"));
-        find("stories").unwrap().run(GroundOptions { port, data, truth, with: Vec::new(), announce }).unwrap_err()
+        find("stories")
+            .unwrap()
+            .run(GroundOptions { port, data, truth, with: Vec::new(), announce })
+            .unwrap_err()
     };
     assert!(run(0, &["speed=9"], None).contains("\"speed=9\" is not known"));
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -341,4 +373,180 @@ fn what_cannot_start_says_why() {
     std::fs::write(folder.path().join("stories.sqlite"), "not a database, but long enough to be looked at")
         .unwrap();
     assert!(run(0, &[], Some(folder.path().to_owned())).contains("cannot open the database"));
+}
+
+fn a_slot_is_kept_by_each_session(bed: &Bed) {
+    let (server, _place) = bed.fresh(&["connections=2", "slot-per-session=on", "connection-wait=100ms"]);
+    let login = json!({"handle": "writer-1", "password": "crucible"}).to_string();
+    assert_eq!(server.ask("POST", "/api/auth/login", None, Some(&login)).status, 200);
+    assert_eq!(server.get("/api/discovery/trending").status, 200);
+    assert_eq!(server.ask("POST", "/api/auth/login", None, Some(&login)).status, 503);
+    assert_eq!(server.get("/health/ready").status, 200);
+}
+
+/// What everybody is promised while the database is away.
+fn degraded(server: &Server, stale: bool) {
+    let check = |method: &str, path: &str, body: Option<&str>, expected: u16| {
+        let reply = server.ask(method, path, TOKEN, body);
+        assert_eq!(reply.status, expected, "{method} {path}: {}", reply.body);
+        reply
+    };
+    check("GET", "/health/ready", None, 503);
+    check("GET", "/health/live", None, 200);
+    let health = check("GET", "/health", None, 503).json();
+    assert_eq!(health["checks"]["database"]["status"], "unhealthy");
+    assert_eq!(health["checks"]["disk"]["status"], "healthy");
+    let feed = check("GET", "/api/discovery/trending", None, 200);
+    assert_eq!(feed.json()["count"], 20);
+    assert_eq!(feed.header("warning").is_some(), stale, "{}", feed.head);
+    check("GET", "/api/stories/story-1", None, 200);
+    check("GET", "/api/stories/story-2", None, 503);
+    check("GET", "/api/users/me", None, 503);
+    let refused = check("POST", "/api/whispers", Some(r#"{"body": "lost"}"#), 503);
+    assert_eq!(refused.json()["error"]["code"], "database_gone");
+}
+
+fn ask_before(server: &Server) {
+    for path in ["/api/discovery/trending", "/api/stories/story-1"] {
+        assert_eq!(server.get(path).status, 200);
+    }
+}
+
+fn as_before(server: &Server) {
+    assert_eq!(server.get("/health/ready").status, 200);
+    assert_eq!(server.get("/api/stories/story-2").status, 200);
+    let made = server.ask("POST", "/api/whispers", TOKEN, Some(r#"{"body": "back"}"#));
+    assert_eq!((made.status, made.json()["id"].clone()), (201, json!(201)), "{}", made.body);
+    assert_eq!(server.get("/api/whispers").json()["results"][0]["body"], "back");
+}
+
+#[test]
+fn embedded_without_the_database_what_was_read_is_served() {
+    for (truth, stale) in [(&[][..], false), (&["cache=1ms"][..], true)] {
+        let (server, place) = Bed::Embedded.fresh(truth);
+        ask_before(&server);
+        let (file, away) = (place.data.path().join("stories.sqlite"), place.data.path().join("away"));
+        std::fs::rename(&file, &away).unwrap();
+        degraded(&server, stale);
+        std::fs::rename(&away, &file).unwrap();
+        as_before(&server);
+    }
+}
+
+fn without_the_database_what_was_read_is_served(services: &mut Services) {
+    for (truth, stale) in [(&[][..], false), (&["cache=1ms"][..], true)] {
+        let with = vec![
+            format!("postgres={}", services.postgres.new_database()),
+            format!("redis={}", services.redis.url()),
+        ];
+        services.redis.flush();
+        let place = Place { data: tempfile::tempdir().unwrap(), with };
+        let server = place.start(truth);
+        ask_before(&server);
+        services.postgres.stop();
+        degraded(&server, stale);
+        services.postgres.start();
+        as_before(&server);
+    }
+}
+
+fn without_the_cache_everything_works(bed: &Bed) {
+    let Bed::Outside(services) = bed else { return };
+    let (server, _place) = bed.fresh(&[]);
+    let whisper = |text: &str| json!({"body": text}).to_string();
+    let newest = || server.get("/api/whispers").json()["results"][0]["body"].clone();
+    let hits = || -> u64 {
+        let text = server.get("/metrics").body;
+        let line = text.lines().find(|line| line.starts_with("cache_hits_total ")).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    newest();
+    newest();
+    assert_eq!(hits(), 1, "the second one comes from Redis");
+    services.redis.freeze();
+    assert_eq!(server.ask("POST", "/api/whispers", TOKEN, Some(&whisper("frozen"))).status, 201);
+    assert_eq!(newest(), "frozen");
+    assert_eq!(server.get("/health/ready").status, 200, "it works without");
+    assert_eq!(server.get("/health").json()["checks"]["cache"]["status"], "unhealthy");
+    services.redis.thaw();
+    // what Redis kept from before the write is never served again
+    while hits() == 1 {
+        assert_eq!(newest(), "frozen");
+    }
+    assert_eq!(newest(), "frozen");
+}
+
+type Body = (&'static str, fn(&Bed));
+const BODIES: &[Body] = &[
+    ("every_route_answers_as_promised", every_route_answers_as_promised),
+    ("payloads_hold_what_plans_look_for", payloads_hold_what_plans_look_for),
+    ("writes_are_seen_by_the_next_read", writes_are_seen_by_the_next_read),
+    ("metrics_parse_and_add_up", metrics_parse_and_add_up),
+    (
+        "the_limiter_refuses_with_headers_and_spares_health",
+        the_limiter_refuses_with_headers_and_spares_health,
+    ),
+    ("injected_errors_are_exactly_one_in_n", injected_errors_are_exactly_one_in_n),
+    ("a_signal_lets_requests_under_way_finish", a_signal_lets_requests_under_way_finish),
+    ("acknowledged_writes_survive_a_kill", acknowledged_writes_survive_a_kill),
+    ("a_slot_is_kept_by_each_session", a_slot_is_kept_by_each_session),
+    ("without_the_cache_everything_works", without_the_cache_everything_works),
+];
+
+#[test]
+fn the_same_on_postgresql_and_redis() {
+    let Some(services) = Services::start() else { return };
+    let bed = Bed::Outside(services);
+    for (name, body) in BODIES {
+        println!("on PostgreSQL and Redis: {name}");
+        body(&bed);
+    }
+    let Bed::Outside(mut services) = bed else { return };
+    println!("on PostgreSQL and Redis: without_the_database_what_was_read_is_served");
+    without_the_database_what_was_read_is_served(&mut services);
+}
+
+#[test]
+fn embedded_every_route_answers_as_promised() {
+    every_route_answers_as_promised(&Bed::Embedded);
+}
+
+#[test]
+fn embedded_payloads_hold_what_plans_look_for() {
+    payloads_hold_what_plans_look_for(&Bed::Embedded);
+}
+
+#[test]
+fn embedded_writes_are_seen_by_the_next_read() {
+    writes_are_seen_by_the_next_read(&Bed::Embedded);
+}
+
+#[test]
+fn embedded_metrics_parse_and_add_up() {
+    metrics_parse_and_add_up(&Bed::Embedded);
+}
+
+#[test]
+fn embedded_the_limiter_refuses_with_headers_and_spares_health() {
+    the_limiter_refuses_with_headers_and_spares_health(&Bed::Embedded);
+}
+
+#[test]
+fn embedded_injected_errors_are_exactly_one_in_n() {
+    injected_errors_are_exactly_one_in_n(&Bed::Embedded);
+}
+
+#[test]
+fn embedded_a_signal_lets_requests_under_way_finish() {
+    a_signal_lets_requests_under_way_finish(&Bed::Embedded);
+}
+
+#[test]
+fn embedded_acknowledged_writes_survive_a_kill() {
+    acknowledged_writes_survive_a_kill(&Bed::Embedded);
+}
+
+#[test]
+fn embedded_a_slot_is_kept_by_each_session() {
+    a_slot_is_kept_by_each_session(&Bed::Embedded);
 }

@@ -5,43 +5,30 @@
 
 use super::app::{App, Shared};
 use super::reply::{Answer, Refusal, ok, read_body};
+use super::repository::User;
 use super::seed::READERS;
-use crate::clock::unix_ms;
 use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::{HeaderMap, header};
-use rusqlite::{Connection, OptionalExtension, params};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// Password of every user.
 const PASSWORD: &str = "crucible";
-
-/// A user who has shown a token.
-#[derive(Clone, Debug)]
-pub(crate) struct User {
-    /// Row.
-    pub(crate) id: i64,
-    /// Public name.
-    pub(crate) handle: String,
-}
-
-#[derive(Serialize)]
-struct Profile {
-    id: i64,
-    handle: String,
-    name: String,
-    bio: String,
-    role: String,
-    created_ms: i64,
-    stories: i64,
-    shelves: i64,
-}
 
 #[derive(Deserialize)]
 struct Login {
     #[serde(alias = "username")]
     handle: String,
     password: String,
+}
+
+fn demo(token: &str) -> Option<u64> {
+    token.strip_prefix("demo-token-")?.parse().ok()
+}
+
+/// Whose a demo token is, whether he exists or not.
+pub(super) fn demo_user(token: &str) -> Option<String> {
+    demo(token).map(|number| format!("reader-{number}"))
 }
 
 /// The user behind the `Authorization` header, or 401.
@@ -53,25 +40,17 @@ pub(crate) async fn user_of(app: &App, headers: &HeaderMap) -> Result<User, Refu
         .map(|(_, token)| token.trim())
         .filter(|token| token.len() <= 100)
         .ok_or(Refusal::Unauthorized)?;
-    if let Some(number) = token.strip_prefix("demo-token-").and_then(|n| n.parse::<u64>().ok()) {
+    if let Some(number) = demo(token) {
         if !(1..=READERS).contains(&number) {
             return Err(Refusal::Unauthorized);
         }
         return Ok(User { id: number as i64, handle: format!("reader-{number}") });
     }
-    let token = token.to_owned();
-    let found = app
-        .readers
-        .run(move |db| {
-            db.prepare_cached(
-                "SELECT users.id, users.handle FROM sessions JOIN users ON users.id = sessions.user_id
-                 WHERE token = ?1",
-            )?
-            .query_row([token], |row| Ok(User { id: row.get(0)?, handle: row.get(1)? }))
-            .optional()
-        })
-        .await?;
-    found.ok_or(Refusal::Unauthorized)
+    let shown = token.to_owned();
+    let found = app.read(move |db| db.user_of(&shown)).await?;
+    let user = found.ok_or(Refusal::Unauthorized)?;
+    app.gate.users.knows(token, &user.handle);
+    Ok(user)
 }
 
 /// POST /api/auth/login
@@ -81,52 +60,23 @@ pub(crate) async fn login(state: Shared, body: Bytes) -> Answer {
         return Err(Refusal::Unauthorized);
     }
     let handle = asked.handle.clone();
-    let token = state
-        .writer
-        .run(move |db| {
-            db.prepare_cached(
-                "INSERT INTO sessions(token, user_id, created_ms)
-                 SELECT 'session-' || lower(hex(randomblob(16))), id, ?2 FROM users WHERE handle = ?1
-                 RETURNING token",
-            )?
-            .query_row(params![handle, unix_ms() as i64], |row| row.get::<_, String>(0))
-            .optional()
-        })
-        .await?;
+    let token = state.write(move |db| db.open_session(&handle)).await?;
     let token = token.ok_or(Refusal::Unauthorized)?;
+    state.gate.users.knows(&token, &asked.handle);
+    if let Err(answer) = state.gate.open_session(&token).await {
+        return Ok(answer);
+    }
     Ok(ok(&serde_json::json!({"token": token, "token_type": "Bearer", "user": {"handle": asked.handle}})))
-}
-
-fn profile(db: &Connection, handle: &str) -> rusqlite::Result<Option<Profile>> {
-    db.prepare_cached(
-        "SELECT id, handle, name, bio, role, created_ms,
-                (SELECT count(*) FROM stories WHERE author_id = users.id),
-                (SELECT count(*) FROM shelves WHERE user_id = users.id)
-         FROM users WHERE handle = ?1",
-    )?
-    .query_row([handle], |row| {
-        Ok(Profile {
-            id: row.get(0)?,
-            handle: row.get(1)?,
-            name: row.get(2)?,
-            bio: row.get(3)?,
-            role: row.get(4)?,
-            created_ms: row.get(5)?,
-            stories: row.get(6)?,
-            shelves: row.get(7)?,
-        })
-    })
-    .optional()
 }
 
 /// GET /api/users/me
 pub(crate) async fn me(state: Shared, headers: HeaderMap) -> Answer {
     let user = user_of(&state, &headers).await?;
-    let found = state.readers.run(move |db| profile(db, &user.handle)).await?;
+    let found = state.read(move |db| db.profile(&user.handle)).await?;
     Ok(ok(&found.ok_or(Refusal::Unauthorized)?))
 }
 
 /// GET /api/users/{handle}
 pub(crate) async fn user(state: Shared, Path(handle): Path<String>) -> Answer {
-    state.cached(format!("user/{handle}"), move |db| profile(db, &handle)).await
+    state.cached(format!("user/{handle}"), move |db| db.profile(&handle)).await
 }

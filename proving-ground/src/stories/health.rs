@@ -27,11 +27,9 @@ impl Part {
 
 async fn database(app: &App) -> Part {
     let watch = Watch::start();
-    let read =
-        app.readers.run(|db| db.query_row("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0)));
-    Part::of(match read.await {
+    Part::of(match app.read(|db| db.ping()).await {
         Ok(_) => Ok(format!("answers in {}", watch.elapsed())),
-        Err(error) => Err(format!("{error:?}")),
+        Err(error) => Err(error.to_string()),
     })
 }
 
@@ -43,10 +41,9 @@ fn disk(app: &App) -> Part {
 
 /// GET /health: 200 if every part is healthy, else 503.
 pub(crate) async fn full(state: Shared) -> Response {
-    let cache = state.cache.status();
     let parts = [
         ("database", database(&state).await),
-        ("cache", Part::of(Ok(format!("{} entries", cache.entries)))),
+        ("cache", Part::of(state.cache.health().await)),
         ("disk", disk(&state)),
     ];
     let healthy = parts.iter().all(|(_, part)| part.status == "healthy");
@@ -83,6 +80,8 @@ pub(crate) async fn metrics(state: Shared) -> Response {
     counter(&mut out, "cache_hits_total", "Questions that the cache answered.", cache.hits);
     counter(&mut out, "cache_misses_total", "Questions that went to the database.", cache.misses);
     counter(&mut out, "cache_evictions_total", "Answers thrown out for lack of room.", cache.evictions);
+    counter(&mut out, "cache_stale_total", "Old answers given while the database was gone.", cache.stale);
+    counter(&mut out, "cache_errors_total", "Times that the cache did not answer.", cache.errors);
     gauge(&mut out, "cache_entries", "Answers kept.", cache.entries);
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], out).into_response()

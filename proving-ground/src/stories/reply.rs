@@ -1,7 +1,7 @@
 //! Answers and request bodies: JSON in, JSON out, one shape of error.
 
-use crate::pool::PoolError;
 use crate::gate::refuse;
+use crate::pool::PoolError;
 use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -98,7 +98,9 @@ pub(crate) fn read_body<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal>
 pub(crate) fn text_of(name: &str, text: &str, low: usize, high: usize) -> Result<String, Refusal> {
     let text = text.trim();
     let length = text.chars().count();
-    if (low..=high).contains(&length) {
+    if text.contains('\0') {
+        Err(Refusal::Invalid(format!("{name} holds a zero byte")))
+    } else if (low..=high).contains(&length) {
         Ok(text.to_owned())
     } else {
         Err(Refusal::Invalid(format!("{name} has {length} characters; {low} to {high} are allowed")))

@@ -135,3 +135,46 @@ fn shelves(db: &Connection, seed: u64) -> rusqlite::Result<()> {
     }
     Ok(())
 }
+
+/// A table: its name, its columns, its rows as SQL literals.
+pub(super) type Table = (&'static str, &'static [&'static str], Vec<Vec<String>>);
+
+/// The same data as SQL literals, for another database.
+pub(super) fn tables(seed: u64) -> rusqlite::Result<Vec<Table>> {
+    let db = Connection::open_in_memory()?;
+    db.execute_batch(super::store::SCHEMA)?;
+    fill(&db, seed)?;
+    let all: [(&str, &[&str]); 5] = [
+        ("users", &["id", "handle", "name", "bio", "role", "created_ms"]),
+        (
+            "stories",
+            &[
+                "id",
+                "slug",
+                "title",
+                "blurb",
+                "body",
+                "genre",
+                "author_id",
+                "status",
+                "reads",
+                "likes",
+                "created_ms",
+                "updated_ms",
+            ],
+        ),
+        ("shelves", &["id", "user_id", "name", "created_ms"]),
+        ("shelf_items", &["shelf_id", "story_id"]),
+        ("whispers", &["id", "user_id", "body", "created_ms", "updated_ms"]),
+    ];
+    all.into_iter()
+        .map(|(table, columns)| {
+            let quoted: Vec<String> = columns.iter().map(|column| format!("quote({column})")).collect();
+            let mut statement = db.prepare(&format!("SELECT {} FROM {table}", quoted.join(", ")))?;
+            let rows = statement
+                .query_map([], |row| (0..columns.len()).map(|i| row.get(i)).collect::<rusqlite::Result<_>>())?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok((table, columns, rows))
+        })
+        .collect()
+}

@@ -7,7 +7,8 @@ use std::time::Duration;
 /// Version of the schema, kept in `user_version`.
 const VERSION: i64 = 1;
 
-const SCHEMA: &str = "
+/// The tables.
+pub(super) const SCHEMA: &str = "
 CREATE TABLE users (
     id INTEGER PRIMARY KEY, handle TEXT NOT NULL UNIQUE, name TEXT NOT NULL, bio TEXT NOT NULL,
     role TEXT NOT NULL, created_ms INTEGER NOT NULL);
