@@ -550,3 +550,101 @@ fn embedded_acknowledged_writes_survive_a_kill() {
 fn embedded_a_slot_is_kept_by_each_session() {
     a_slot_is_kept_by_each_session(&Bed::Embedded);
 }
+
+#[test]
+fn a_limiter_can_lie_and_can_count_twice() {
+    let (server, _place) = Bed::Embedded.fresh(&["limit=4/h", "limit-headers=lying:2", "limit-key=all"]);
+    let replies: Vec<Reply> = (0..5).map(|_| server.get("/api/stories/story-1")).collect();
+    let statuses: Vec<u16> = replies.iter().map(|r| r.status).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 429]);
+    assert_eq!(
+        (replies[0].header("ratelimit-limit"), replies[0].header("x-ratelimit-remaining")),
+        (Some("8"), Some("6"))
+    );
+    let number = |name| replies[4].header(name).unwrap().parse::<u64>().unwrap();
+    assert!(number("retry-after") <= number("ratelimit-reset").div_ceil(2));
+
+    let (server, _place) =
+        Bed::Embedded.fresh(&["limit=9/h", "limiter-counts-twice=on", "limit-kind=sliding-log"]);
+    let replies: Vec<Reply> = (0..6).map(|_| server.get("/api/stories/story-1")).collect();
+    assert_eq!(replies.iter().filter(|r| r.status == 200).count(), 4, "half of nine");
+    assert_eq!(replies[0].header("ratelimit-limit"), Some("9"));
+}
+
+#[test]
+fn limits_are_kept_per_key() {
+    let check = |key: &str, expected: [u16; 4]| {
+        let key = format!("limit-key={key}");
+        let (server, _place) = Bed::Embedded.fresh(&["limit=1/h", &key]);
+        let login = json!({"handle": "reader-7", "password": "crucible"}).to_string();
+        let second = server.ask("POST", "/api/auth/login", None, Some(&login));
+        let statuses = [
+            second.status,
+            server.ask("GET", "/api/users/me", TOKEN, None).status,
+            server.ask("GET", "/api/library/shelves", TOKEN, None).status,
+            server.ask("GET", "/api/users/me", Some("demo-token-8"), None).status,
+        ];
+        assert_eq!(statuses, expected, "{key}");
+    };
+    check("user", [200, 200, 429, 200]);
+    check("token", [200, 200, 429, 200]);
+    check("address", [200, 429, 429, 429]);
+    check("route", [200, 200, 200, 429]);
+    check("all", [200, 429, 429, 429]);
+}
+
+#[test]
+fn health_can_lie() {
+    let (server, place) = Bed::Embedded.fresh(&["health-always-ok=on"]);
+    std::fs::rename(place.data.path().join("stories.sqlite"), place.data.path().join("away")).unwrap();
+    assert_eq!(server.get("/health/ready").status, 200);
+    assert_eq!(server.get("/health").json()["status"], "ok");
+    assert_eq!(server.get("/api/stories/story-1").status, 503);
+}
+
+#[test]
+fn what_is_acknowledged_before_it_is_committed_is_lost_by_a_kill() {
+    let place = Bed::Embedded.place();
+    let server = place.start(&["ack-before-commit=10m"]);
+    let whisper = json!({"body": "forget me"}).to_string();
+    let statuses: Vec<u16> =
+        (0..5).map(|_| server.ask("POST", "/api/whispers", TOKEN, Some(&whisper)).status).collect();
+    assert_eq!(statuses, [201; 5]);
+    server.signal(Signal::KILL);
+    server.wait();
+    let server = place.start(&[]);
+    assert_eq!(server.get("/api/whispers").json()["results"][0]["id"], 200, "none of the five is there");
+
+    // a clean end commits
+    let place = Bed::Embedded.place();
+    let server = place.start(&["ack-before-commit=10m"]);
+    assert_eq!(server.ask("POST", "/api/whispers", TOKEN, Some(&whisper)).status, 201);
+    server.signal(Signal::TERM);
+    assert!(server.wait().success());
+}
+
+#[test]
+fn burdens_are_carried_and_counted() {
+    let switches = [
+        "leak=64KiB",
+        "cpu=1ms",
+        "lock=100us",
+        "fsync=on",
+        "downstream=fixed:1ms",
+        "warm-up=2:1s",
+        "pauses=1ms/20ms",
+        "service=fixed:1ms",
+        "connection-hold=1ms",
+    ];
+    let (server, _place) = Bed::Embedded.fresh(&switches);
+    let whisper = json!({"body": "heavy"}).to_string();
+    for _ in 0..10 {
+        assert_eq!(server.ask("POST", "/api/whispers", TOKEN, Some(&whisper)).status, 201);
+    }
+    let metrics = server.get("/metrics").body;
+    for line in ["leaked_bytes 655360", "connections_size 20", "connections_busy 0"] {
+        assert!(metrics.lines().any(|l| l == line), "{line} not in\n{metrics}");
+    }
+    let count = "http_request_duration_seconds_bucket{method=\"POST\",route=\"/api/whispers\",status=\"201\",le=\"0.0025\"} 0";
+    assert!(metrics.contains(count), "none can be quicker than what it carries\n{metrics}");
+}

@@ -97,7 +97,7 @@ mod tests {
             assert_eq!(lockouts.wrong("ann", now), Some(Ns::from_secs(expected)));
             assert_eq!(lockouts.right("ann", now), Some(Ns::from_secs(expected)));
             assert_eq!(lockouts.rest("ben", now), None);
-            now = now + Ns::from_secs(expected);
+            now += Ns::from_secs(expected);
             assert_eq!(lockouts.rest("ann", now), None);
         }
         assert_eq!(lockouts.right("ann", now), None);
@@ -105,7 +105,7 @@ mod tests {
             lockouts.wrong("ann", now);
         }
         assert_eq!(lockouts.rest("ann", now), None);
-        now = now + MEMORY + Ns(1);
+        now += MEMORY + Ns(1);
         lockouts.wrong("ann", now);
         assert_eq!(lockouts.rest("ann", now), None, "an hour later it is the first again");
     }

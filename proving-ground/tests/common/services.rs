@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 /// Both.
-pub struct Services {
-    pub postgres: Postgres,
-    pub redis: Redis,
+pub(crate) struct Services {
+    pub(crate) postgres: Postgres,
+    pub(crate) redis: Redis,
 }
 
 impl Services {
@@ -21,7 +21,7 @@ impl Services {
         clippy::disallowed_methods,
         reason = "the full test command says by this variable that all must run"
     )]
-    pub fn start() -> Option<Services> {
+    pub(crate) fn start() -> Option<Services> {
         let (postgres, redis) = (postgres_folder(), on_path("redis-server"));
         if let (Some(postgres), Some(redis)) = (postgres, redis) {
             return Some(Services { postgres: Postgres::new(postgres), redis: Redis::start(&redis) });
@@ -70,7 +70,7 @@ fn stop(child: &mut Child, signal: Signal) {
     let _ = child.wait();
 }
 
-pub struct Postgres {
+pub(crate) struct Postgres {
     bin: PathBuf,
     folder: tempfile::TempDir,
     port: u16,
@@ -116,7 +116,7 @@ impl Postgres {
     }
 
     /// Starts the server, again if it was stopped.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let port = self.port.to_string();
         let mut child = self
             .command("postgres")
@@ -141,14 +141,14 @@ impl Postgres {
     }
 
     /// Ends the server and all its connections at once.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
             stop(&mut server, Signal::INT);
         }
     }
 
     /// An empty database: its address.
-    pub fn new_database(&self) -> String {
+    pub(crate) fn new_database(&self) -> String {
         let name = format!("stories_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let port = self.port.to_string();
         let made = self
@@ -169,7 +169,7 @@ impl Drop for Postgres {
     }
 }
 
-pub struct Redis {
+pub(crate) struct Redis {
     _folder: tempfile::TempDir,
     port: u16,
     server: Child,
@@ -201,12 +201,12 @@ impl Redis {
         Redis { _folder: folder, port, server }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// Forgets everything.
-    pub fn flush(&self) {
+    pub(crate) fn flush(&self) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.write_all(b"FLUSHALL\r\n").unwrap();
         let mut answer = [0; 5];
@@ -215,11 +215,11 @@ impl Redis {
     }
 
     /// Lets it hang: connections stay, nothing is answered.
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         kill_process(Pid::from_child(&self.server), Signal::STOP).unwrap();
     }
 
-    pub fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         kill_process(Pid::from_child(&self.server), Signal::CONT).unwrap();
     }
 }
