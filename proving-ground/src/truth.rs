@@ -10,9 +10,9 @@ mod pools;
 mod service;
 
 use crate::evaluation::switches::{self as evaluation, Bugs};
+use crate::with::With;
 pub(crate) use burden::{Burden, Leak};
 use crucible_core::units::parse_duration;
-use crate::with::With;
 use crucible_core::{Ns, Rng};
 pub(crate) use limits::{Key, Limits};
 pub(crate) use pools::Connections;

@@ -141,3 +141,36 @@ pub(crate) fn on_path(program: &str) -> bool {
         .output()
         .is_ok_and(|out| out.status.success())
 }
+
+/// Keeps a CPU from going to sleep while nobody uses it, by a thread that gives way to everybody (`SCHED_IDLE`): waking a
+/// sleeping virtual CPU takes tens of microseconds, which would be measured as the product's. Ends when dropped.
+pub(crate) struct Awake {
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Awake {
+    pub(crate) fn on(cpu: usize) -> Awake {
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let told = std::sync::Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let parameters = libc::sched_param { sched_priority: 0 };
+            // SAFETY: reads the parameters and changes only the calling thread.
+            let idle = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &parameters) == 0 };
+            // A thread that would compete must not spin.
+            while idle && pin(cpu).is_ok() && !told.load(std::sync::atomic::Ordering::Relaxed) {
+                (0..10_000).for_each(|_| std::hint::spin_loop());
+            }
+        });
+        Awake { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -22,7 +22,13 @@ fn run(arguments: &[String]) -> Result<(), String> {
     let mut words = arguments.iter().skip(1);
     let name = words.next().ok_or("name a system")?;
     let system = find(name).ok_or_else(|| format!("there is no system {name:?}"))?;
-    let mut options = GroundOptions { port: 0, data: None, truth: Vec::new(), with: Vec::new(), announce: Box::new(announce) };
+    let mut options = GroundOptions {
+        port: 0,
+        data: None,
+        truth: Vec::new(),
+        with: Vec::new(),
+        announce: Box::new(announce),
+    };
     while let Some(flag) = words.next() {
         let value = words.next().ok_or_else(|| format!("{flag} needs a value"))?;
         match flag.as_str() {

@@ -112,15 +112,21 @@ fn quietly(settings: &Settings, case: &Case, arguments: &[&str]) -> Result<Row, 
 
 /// One run: its row, and the CPU time that the binary used.
 fn measure(settings: &Settings, case: &Case, arguments: &[&str]) -> Result<(Row, Duration), Failure> {
-    let config =
-        TruthConfig { stalls: case.stalls, seed: 7, own_cpu: Some(0), ..TruthConfig::of(Behaviour::delayed(case.law)) };
+    let config = TruthConfig {
+        stalls: case.stalls,
+        seed: 7,
+        own_cpu: Some(0),
+        ..TruthConfig::of(Behaviour::delayed(case.law))
+    };
     let server = TruthServer::start(config).map_err(|error| format!("failed to start a server: {error}"))?;
     let url = server.url("/");
     let mut all = vec![url.as_str()];
     all.extend(arguments);
     // Each side has a CPU to itself and runs there before whatever else the machine does: the claim is about them.
     all.push("--realtime");
+    let awake = machine::Awake::on(1);
     let told = settings.product.bench(&all, Some(1))?;
+    drop(awake);
     let record = server.record();
     let answered = told.figure("all/response/count")? as usize;
     if answered != record.served.len() {

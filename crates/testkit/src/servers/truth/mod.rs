@@ -113,7 +113,15 @@ pub struct TruthConfig {
 impl TruthConfig {
     /// The same behaviour on all paths; 16 bytes of body.
     pub fn of(otherwise: Behaviour) -> TruthConfig {
-        TruthConfig { routes: Vec::new(), otherwise, stalls: None, body: 16, seed: 1, own_cpu: None, expected: 1 << 16 }
+        TruthConfig {
+            routes: Vec::new(),
+            otherwise,
+            stalls: None,
+            body: 16,
+            seed: 1,
+            own_cpu: None,
+            expected: 1 << 16,
+        }
     }
 }
 
