@@ -1,5 +1,7 @@
 //! Random kills of workers, queues and storage while jobs flow: nothing acknowledged is lost, nothing has its
 //! effect twice, every result is readable.
+
+#![allow(clippy::print_stdout, reason = "the figures of a storm are for whoever reads the output")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod platform;

@@ -1,5 +1,7 @@
 //! The binary as its users meet it: real processes, real sockets, real signals.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod support;
 
 use crucible_core::Ns;

@@ -1,5 +1,7 @@
 //! The real engine in virtual time against stations of known theory.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use crucible_core::{Ns, Outcome, ScenarioId, StepId, StepSpec};
 use crucible_engine::{Control, Job, Options, spawn_on};
 use crucible_plan::{Flow, LatenessBudget, Plan, Scenario, Step, StepRole, Test, Think};

@@ -28,6 +28,7 @@ impl Services {
         }
         let demanded = std::env::var("CRUCIBLE_FULL").is_ok_and(|value| !value.is_empty() && value != "0");
         assert!(!demanded, "PostgreSQL and redis-server must be installed for the full tests");
+        #[expect(clippy::print_stdout, reason = "whoever reads the test's output must know")]
         println!("skipped: PostgreSQL or redis-server is not installed (Debian: postgresql, redis-server)");
         None
     }

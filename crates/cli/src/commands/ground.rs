@@ -61,6 +61,9 @@ fn list() {
     }
     out::line("\nswitches of known truth (--truth KEY=VALUE):");
     for switch in SWITCHES {
-        out::line(&format!("  {:<26} {}", switch.example, switch.doc));
+        out::line(&format!("  {}={}\n      {}", switch.name, switch.example, switch.doc));
+        if !switch.implies.is_empty() {
+            out::line(&format!("      implies: {}", switch.implies));
+        }
     }
 }

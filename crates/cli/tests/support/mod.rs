@@ -5,18 +5,18 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A folder that goes with the test.
-pub struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
-    pub fn new() -> Place {
+    pub(crate) fn new() -> Place {
         Place(tempfile::tempdir().unwrap())
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, text).unwrap();
         path
@@ -24,44 +24,44 @@ impl Place {
 }
 
 /// The binary with words to come.
-pub struct Words(Command);
+pub(crate) struct Words(Command);
 
-pub fn crucible() -> Words {
+pub(crate) fn crucible() -> Words {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crucible"));
     command.env_remove("CRUCIBLE_STORE").env("NO_COLOR", "1").stdin(Stdio::null());
     Words(command)
 }
 
 /// What it said.
-pub struct Told {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Told {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Told {
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}{}", self.stdout, self.stderr))
     }
 }
 
 impl Words {
-    pub fn arg(mut self, word: impl AsRef<Path>) -> Words {
+    pub(crate) fn arg(mut self, word: impl AsRef<Path>) -> Words {
         self.0.arg(word.as_ref());
         self
     }
 
-    pub fn args(mut self, words: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Words {
+    pub(crate) fn args(mut self, words: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Words {
         self.0.args(words);
         self
     }
 
-    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Words {
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Words {
         self.0.env(name, value);
         self
     }
 
-    pub fn output(mut self) -> Told {
+    pub(crate) fn output(mut self) -> Told {
         let output = self.0.output().unwrap();
         Told {
             code: output.status.code().unwrap_or(-1),
@@ -70,13 +70,13 @@ impl Words {
         }
     }
 
-    pub fn spawn(mut self, stdout: Stdio, stderr: Stdio) -> Child {
+    pub(crate) fn spawn(mut self, stdout: Stdio, stderr: Stdio) -> Child {
         self.0.stdout(stdout).stderr(stderr).spawn().unwrap()
     }
 }
 
 /// Ctrl-C.
-pub fn interrupt(child: &Child) {
+pub(crate) fn interrupt(child: &Child) {
     let pid = i32::try_from(child.id()).unwrap();
     // SAFETY: kill only sends a signal, to a child that has not been waited for.
     assert_eq!(unsafe { libc::kill(pid, libc::SIGINT) }, 0);
@@ -84,7 +84,7 @@ pub fn interrupt(child: &Child) {
 
 /// Asks until it holds, for at most a minute.
 #[expect(clippy::disallowed_methods, reason = "waits for another process, which has no clock of ours")]
-pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(Instant::now() < end, "waited a minute for {what}");
