@@ -21,6 +21,7 @@ impl Services {
         clippy::disallowed_methods,
         reason = "the full test command says by this variable that all must run"
     )]
+    #[allow(clippy::print_stdout, reason = "whoever reads the output of the tests must know of a skip")]
     pub(crate) fn start() -> Option<Services> {
         let (postgres, redis) = (postgres_folder(), on_path("redis-server"));
         if let (Some(postgres), Some(redis)) = (postgres, redis) {
@@ -28,7 +29,6 @@ impl Services {
         }
         let demanded = std::env::var("CRUCIBLE_FULL").is_ok_and(|value| !value.is_empty() && value != "0");
         assert!(!demanded, "PostgreSQL and redis-server must be installed for the full tests");
-        #[expect(clippy::print_stdout, reason = "whoever reads the test's output must know")]
         println!("skipped: PostgreSQL or redis-server is not installed (Debian: postgresql, redis-server)");
         None
     }
