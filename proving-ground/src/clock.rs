@@ -84,7 +84,10 @@ pub(crate) fn burn(time: Ns) {
 }
 
 /// Blocks this thread for about `length`.
-#[expect(clippy::disallowed_methods, reason = "a thread that loses memory evenly has nothing to wait for")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread whose work is the time that passes has nothing to wait for"
+)]
 pub(crate) fn nap(length: Duration) {
     std::thread::sleep(length);
 }

@@ -5,7 +5,8 @@
 //! downstream; then either the injected error or the real work. Place and connection are held until the answer
 //! is made, so that with `workers=c` and a service distribution the system is a queue with c servers.
 //!
-//! Every route, health included, stands still during a pause.
+//! Every route, health included, stands still during a pause. Opening a WebSocket passes neither the limit nor the
+//! workers; with `slot-per-session` it takes a connection and keeps it.
 
 mod burden;
 mod slots;
@@ -237,6 +238,7 @@ pub(crate) async fn count(State(gate): State<Arc<Gate>>, request: Request, next:
 
 fn is_health(path: &str) -> bool {
     let path = path.strip_prefix("/api").unwrap_or(path);
+    let path = path.strip_prefix("/v1").unwrap_or(path);
     path == "/health" || path.starts_with("/health/")
 }
 

@@ -3,7 +3,7 @@
 //! Invariants: a system listens on loopback only; it announces itself once, when it can answer; `run` returns
 //! after a signal (SIGTERM or Ctrl-C) when requests under way have been answered or the drain limit has passed.
 
-use crate::truth::Truth;
+use crate::truth::{self, Truth};
 use crate::with::With;
 use crate::{agents, classroom, evaluation, events, serve, stories};
 use std::net::SocketAddr;
@@ -85,6 +85,7 @@ impl System {
     /// database that cannot be opened. The text fits "failed to run the system: ...".
     pub fn run(&self, options: GroundOptions) -> Result<(), String> {
         With::parse(&options.with)?.check(self.name)?;
+        truth::check(self.name, &options.truth)?;
         match self.build {
             Build::One(build) => serve::run(self, build, false, options),
             Build::Secure(build) => serve::run(self, build, true, options),

@@ -5,6 +5,7 @@
 mod bugs;
 mod burden;
 mod data;
+mod fits;
 mod limits;
 mod pools;
 mod service;
@@ -14,6 +15,7 @@ use crate::with::With;
 pub(crate) use burden::{Burden, Leak};
 use crucible_core::units::parse_duration;
 use crucible_core::{Ns, Rng};
+pub(crate) use fits::check;
 pub(crate) use limits::{Key, Limits};
 pub(crate) use pools::Connections;
 pub(crate) use service::{Pauses, Service, WarmUp};
@@ -56,6 +58,7 @@ pub const SWITCHES: &[Switch] = &[
     limits::OWN,
     bugs::ERRORS,
     bugs::HEALTH,
+    bugs::UNBOUNDED,
     pools::READERS,
     data::CACHE,
     data::SEED,
@@ -162,7 +165,7 @@ pub const SWITCHES: &[Switch] = &[
     },
     Switch {
         name: "stored-but-500",
-        doc: "one write (a submission) in each N answers 500 although it is stored",
+        doc: "one write that succeeds in each N answers 500 although it is stored",
         example: "1/50",
         implies: "n writes give n/N answers 500 and n rows; a client that tries again stores n(1 + 1/N)",
         set: evaluation::set_stored_but_500,
@@ -187,6 +190,8 @@ pub(crate) struct Truth {
     /// One request in this many fails.
     pub(crate) errors: Option<u64>,
     pub(crate) health_always_ok: bool,
+    /// Time that the one consumer of the event daemon takes for an event.
+    pub(crate) unbounded_queue: Option<Ns>,
     pub(crate) readers: usize,
     pub(crate) cache: Ns,
     pub(crate) seed: u64,
@@ -219,6 +224,7 @@ impl Default for Truth {
             own_limits: true,
             errors: None,
             health_always_ok: false,
+            unbounded_queue: None,
             readers: 4,
             cache: Ns::from_secs(30),
             seed: 1,

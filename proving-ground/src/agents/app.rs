@@ -143,7 +143,8 @@ impl Drop for Place<'_> {
 async fn admit(State(app): Shared, request: Request, next: Next) -> Response {
     let taken = app.taken.fetch_add(1, Ordering::Relaxed) + 1;
     let _place = Place(&app.taken);
-    if taken * 100 > app.places * FULL {
+    // where there is one place, it is given
+    if taken > 1 && taken * 100 > app.places * FULL {
         app.overloaded.fetch_add(1, Ordering::Relaxed);
         let why = format!("{taken} of {} places at the database are wanted; {FULL} % are given", app.places);
         return Refusal::busy(&why).into_response();

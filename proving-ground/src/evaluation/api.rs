@@ -79,10 +79,7 @@ pub(super) fn build(config: &Config, mut truth: Truth) -> Result<Application, St
 
 fn routes(app: Arc<App>) -> Router {
     let api = Router::new()
-        .route(
-            "/api/eval",
-            post(submit).layer(middleware::from_fn_with_state(Arc::clone(&app.gate), gate::store)),
-        )
+        .route("/api/eval", post(submit))
         .route("/api/eval-batch", post(submit_batch))
         .route("/api/eval/{id}", get(reading::one).patch(change))
         .route("/api/eval/{id}/status", get(reading::state).patch(change))
@@ -91,6 +88,7 @@ fn routes(app: Arc<App>) -> Router {
         .route("/api/eval/{id}/kill", post(kill))
         .route("/api/eval/{id}/cancel", post(cancel))
         .route("/api/evaluations", get(reading::list))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.gate), gate::store))
         .layer(middleware::from_fn_with_state(Arc::clone(&app.gate), gate::pass));
     Router::new()
         .merge(api)

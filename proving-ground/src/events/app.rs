@@ -1,5 +1,6 @@
 //! Routes of the event daemon.
 
+use super::backlog::Backlog;
 use crate::clock::unix_ms;
 use crate::gate::{self, Gate, refuse};
 use crate::metrics::{counter, gauge, head};
@@ -48,7 +49,8 @@ const SERVICES: [&str; 10] = [
 
 struct App {
     gate: Arc<Gate>,
-    bus: Box<dyn EventBus>,
+    bus: Arc<dyn EventBus>,
+    backlog: Option<Backlog>,
     services: Vec<(&'static str, ServiceId)>,
     next_id: AtomicU64,
     draining: Arc<AtomicBool>,
@@ -60,7 +62,7 @@ impl App {
     }
 }
 
-/// What was accepted is handled before the process ends.
+/// What the bus accepted is handled before the process ends.
 impl Drop for App {
     fn drop(&mut self) {
         self.bus.drain(DRAIN);
@@ -72,10 +74,10 @@ type Shared = State<Arc<App>>;
 /// Starts the bus with its services and builds the routes.
 pub(crate) fn build(_: &std::path::Path, truth: Truth) -> Result<Application, String> {
     let settings = Settings { when_full: WhenFull::Reject, seed: truth.seed, ..Settings::default() };
-    let bus: Box<dyn EventBus> = if truth.coordinator {
-        Box::new(Coordinator::new(settings))
+    let bus: Arc<dyn EventBus> = if truth.coordinator {
+        Arc::new(Coordinator::new(settings))
     } else {
-        Box::new(CentralRouter::start(settings).map_err(|e| e.to_string())?)
+        Arc::new(CentralRouter::start(settings).map_err(|e| e.to_string())?)
     };
     let mut ids = Vec::new();
     for (index, name) in SERVICES.into_iter().enumerate() {
@@ -83,12 +85,14 @@ pub(crate) fn build(_: &std::path::Path, truth: Truth) -> Result<Application, St
         let id = bus.register(ServiceSpec::new(name, interest), Box::new(read)).map_err(|e| e.to_string())?;
         ids.push((name, id));
     }
+    let backlog = truth.unbounded_queue.map(|time| Backlog::start(time, Arc::clone(&bus))).transpose()?;
     let draining = Arc::new(AtomicBool::new(false));
     // ids of a later process do not repeat those of an earlier one
     let next_id = AtomicU64::new(unix_ms() << 20);
     let app = Arc::new(App {
         gate: Gate::new(truth)?,
         bus,
+        backlog,
         services: ids,
         next_id,
         draining: Arc::clone(&draining),
@@ -96,6 +100,7 @@ pub(crate) fn build(_: &std::path::Path, truth: Truth) -> Result<Application, St
     let api = Router::new()
         .route("/events", post(publish))
         .route("/services/{name}/health", put(set_health))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.gate), gate::store))
         .layer(middleware::from_fn_with_state(Arc::clone(&app.gate), gate::pass));
     let router = Router::new()
         .merge(api)
@@ -204,6 +209,10 @@ async fn publish(app: Shared, body: Bytes) -> Response {
         .into_iter()
         .map(|event| {
             let id = event.id;
+            if let Some(backlog) = &app.backlog {
+                backlog.push(event);
+                return json!({"id": id, "status": "accepted", "accepted_by": 0, "refused_by": 0});
+            }
             let receipt = app.bus.publish(event);
             json!({"id": id, "status": word(receipt), "accepted_by": receipt.accepted, "refused_by": receipt.refused})
         })
@@ -288,6 +297,9 @@ async fn health(app: Shared) -> Response {
 async fn metrics(app: Shared) -> Response {
     let mut out = String::with_capacity(16 * 1024);
     app.gate.write(&mut out);
+    if let Some(backlog) = &app.backlog {
+        backlog.write(&mut out);
+    }
     let all = app.bus.statistics();
     counter(&mut out, "events_received_total", "Events published.", all.received);
     counter(&mut out, "events_accepted_total", "Events that at least one queue took.", all.accepted);

@@ -4,6 +4,7 @@
 //! answered when the queues have taken it or refused; full queues refuse (503), they do not hold requests.
 
 mod app;
+mod backlog;
 
 use crate::system::{Build, System};
 

@@ -28,7 +28,8 @@ pub(super) const READERS: Switch = Switch {
 
 pub(super) const CONNECTIONS: Switch = Switch {
     name: "connections",
-    doc: "size of a pool of connections of which every API request takes one, in order of arrival",
+    doc: "size of a pool of connections of which every API request takes one, in order of arrival; agents refuses \
+          at once (503) what would take more than 85 % of them",
     example: "20",
     implies: "capacity connections / connection-hold",
     set: |truth, value| {
@@ -61,7 +62,8 @@ pub(super) const PATIENCE: Switch = Switch {
 
 pub(super) const SLOT_PER_SESSION: Switch = Switch {
     name: "slot-per-session",
-    doc: "on: a login session or a WebSocket keeps a connection for as long as it is open",
+    doc: "on: a login session or a WebSocket keeps a connection for as long as it is open (not of events, which has \
+          neither)",
     example: "on",
     implies: "with as many sessions as connections, every further API request waits connection-wait, then 503",
     set: |truth, value| {
