@@ -42,7 +42,7 @@ pub(super) fn check(files: &[String], findings: &mut Vec<Finding>) {
     decisions(files, findings);
 }
 
-/// Whether a path begins in `line`: not in the middle of a longer one, as in `https://host/work/`.
+/// Whether a path begins in `line`: not in the middle of a longer one, as in `https://host/somewhere/`.
 fn names_path(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(at, _)| {
         !line[..at]
