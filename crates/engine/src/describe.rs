@@ -12,9 +12,9 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
     let mut phases = Vec::new();
     for (index, test) in tests.iter().enumerate() {
         for (number, phase) in plan.tests[*test].load.phases.iter().enumerate() {
-            let (model, max_users) = match &phase.pacing {
-                Pacing::Open { max_users, .. } => (Model::Open, *max_users),
-                Pacing::Closed { users, .. } => (Model::Closed, peak(users)),
+            let model = match &phase.pacing {
+                Pacing::Open { .. } => Model::Open,
+                Pacing::Closed { .. } => Model::Closed,
             };
             phases.push(PhaseMeta {
                 name: phase.name.clone(),
@@ -22,7 +22,7 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
                 length: phase.length,
                 model,
                 planned: phase.expected(phase_seed(plan.seed, number as u64)),
-                max_users,
+                max_users: phase.max_users(),
             });
         }
     }
@@ -66,10 +66,6 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
         remarks: plan.remarks.clone(),
         ..RunStarted::default()
     }
-}
-
-fn peak(users: &crucible_schedule::Curve) -> u64 {
-    users.pieces.iter().map(|piece| piece.from.max(piece.to)).fold(0.0, f64::max).ceil() as u64
 }
 
 fn role_name(role: StepRole) -> &'static str {

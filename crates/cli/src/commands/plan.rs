@@ -75,13 +75,7 @@ fn show_test(plan: &Plan, test: &Test, arrivals: usize, text: &mut String) {
     for (number, phase) in test.load.phases.iter().enumerate() {
         let seed = phase_seed(plan.seed, number as u64);
         let expected = phase.expected(seed).map_or("-".into(), |n| units::group(n as i64));
-        let users = match &phase.pacing {
-            Pacing::Open { max_users, .. } => *max_users,
-            Pacing::Closed { users, .. } => {
-                users.pieces.iter().map(|p| p.from.max(p.to)).fold(0.0, f64::max).ceil() as u64
-            }
-        };
-        let users = units::group(users as i64);
+        let users = units::group(phase.max_users() as i64);
         let length = phase.length.to_string();
         let _ = writeln!(text, "  {:<26} {length:>9} {expected:>12} {users:>10}", phase.name);
         list_arrivals(phase, seed, arrivals, text);
