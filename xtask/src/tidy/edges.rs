@@ -10,18 +10,25 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
     ("schedule", &["core"]),
     ("plan", &["core", "schedule"]),
     ("record", &["core"]),
-    ("analysis", &["core", "record"]),
+    ("stats", &["core"]),
+    ("expr", &["core"]),
+    ("feeders", &["core"]),
+    ("monitors", &["core"]),
+    ("analysis", &["core", "record", "stats"]),
+    ("websocket", &["core", "http"]),
+    ("sse", &["core", "http"]),
+    ("harness", &["core", "schedule", "plan", "record", "engine", "analysis", "report"]),
     ("http", &["core"]),
     ("engine", &["core", "schedule", "plan", "record"]),
     ("report", &["core", "record", "analysis"]),
     ("testkit", &["core"]),
-    ("ground", &["core"]),
+    ("ground", &["core", "harness"]),
     ("cli", &["*"]),
     ("xtask", &["*"]),
 ];
 
 /// Crates that must have no runtime, socket or clock, not even from others.
-const PURE: &[&str] = &["core", "schedule", "plan", "analysis"];
+const PURE: &[&str] = &["core", "schedule", "plan", "stats", "analysis"];
 const IMPURE: &[&str] = &["tokio", "mio", "socket2", "rand", "libc", "rustix"];
 
 fn short(package: &str) -> &str {

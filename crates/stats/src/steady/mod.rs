@@ -1,0 +1,1 @@
+//! Where warm-up ends, and whether there is a steady state at all.

@@ -1,0 +1,1 @@
+//! Leaks, trends and change points in series of readings or of runs.
