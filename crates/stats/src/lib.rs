@@ -8,6 +8,7 @@ pub mod capacity;
 pub mod compare;
 pub mod limits;
 pub mod slo;
+pub mod special;
 pub mod steady;
 pub mod trend;
 pub mod usl;

@@ -5,7 +5,7 @@
 
 pub mod ratio;
 pub mod share;
-pub mod special;
 
+pub use crucible_stats::special;
 pub use ratio::RatioSums;
 pub use share::{ShareBounds, smallest_sample};
