@@ -1,0 +1,139 @@
+//! Trials: what is proposed, and what came of it.
+
+use super::{Limit, Predicate};
+use crucible_core::{Histogram, Ns};
+
+/// Why a trial is proposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Growing until something fails: no upper bound is known yet.
+    Grow,
+    /// Closing in between a load that held and one that did not.
+    Narrow,
+    /// Measuring near the edge.
+    Measure,
+    /// A low load until the system is seen to be well again.
+    Recover,
+    /// On the way down from a failed load, without recovery.
+    Descend,
+    /// Looking for the breaking point above the capacity.
+    Break,
+}
+
+/// One trial to make: `load` for `length`, without a pause after the trial before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trial {
+    /// From 1.
+    pub number: u32,
+    /// Why.
+    pub purpose: Purpose,
+    /// Arrivals a second, or users (then a whole number).
+    pub load: f64,
+    /// How long, `settle` included. A caller may end a trial early when [`Search::hopeless`](super::Search::hopeless)
+    /// or [`Search::recovered`](super::Search::recovered) says so.
+    pub length: Ns,
+    /// The part at its beginning that is not counted: the system goes over to the new load.
+    pub settle: Ns,
+}
+
+/// What one window says about one predicate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reading {
+    /// For [`Limit::Share`]: how many of how many operations were bad.
+    Share {
+        /// All operations that were due in the window.
+        of: u64,
+        /// The bad ones among them.
+        bad: u64,
+    },
+    /// For [`Limit::Level`]: the mean in the window.
+    Level(f64),
+    /// Nothing was seen.
+    Missing,
+}
+
+impl Reading {
+    /// Operations slower than `limit`. `unanswered` (timed out, failed, dropped) count as slower.
+    pub fn slower_than(limit: Ns, answered: &Histogram, unanswered: u64) -> Reading {
+        let of = answered.count() + unanswered;
+        Reading::Share { of, bad: answered.count_above(limit) + unanswered }
+    }
+}
+
+/// One window of a trial (about a second, or less where the load is high).
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// How long it is.
+    pub length: Ns,
+    /// One reading per predicate of the settings, in their order.
+    pub readings: Vec<Reading>,
+    /// Operations that ended well in it.
+    pub done: u64,
+    /// Their response times.
+    pub response: Histogram,
+}
+
+/// What came of a trial, or of its part so far.
+#[derive(Clone, Debug)]
+pub struct TrialResult {
+    /// The trial.
+    pub trial: Trial,
+    /// All windows from its start on, in order; those within `settle` included.
+    pub windows: Vec<Window>,
+    /// Whether it was ended before its length, because it was hopeless or all was well again.
+    pub ended_early: bool,
+}
+
+impl TrialResult {
+    /// Time that it took.
+    pub fn took(&self) -> Ns {
+        self.windows.iter().map(|window| window.length).sum()
+    }
+
+    /// Operations that ended well, per second, after the settling part.
+    pub fn achieved(&self) -> Option<f64> {
+        let counted = self.counted();
+        let time: f64 = counted.iter().map(|window| window.length.as_secs_f64()).sum();
+        (time > 0.0).then(|| counted.iter().map(|window| window.done).sum::<u64>() as f64 / time)
+    }
+
+    /// The windows after the settling part. A trial that was ended within it counts as a whole.
+    pub fn counted(&self) -> &[Window] {
+        let mut at = Ns::ZERO;
+        for (index, window) in self.windows.iter().enumerate() {
+            if at >= self.trial.settle {
+                return &self.windows[index..];
+            }
+            at += window.length;
+        }
+        &self.windows
+    }
+
+    /// Ratio of what was seen to what the predicate allows (above 1 it does not hold), without its uncertainty.
+    pub fn ratio(&self, index: usize, predicate: &Predicate) -> Option<f64> {
+        ratio(self.counted(), index, predicate)
+    }
+}
+
+/// See [`TrialResult::ratio`].
+pub(super) fn ratio(windows: &[Window], index: usize, predicate: &Predicate) -> Option<f64> {
+    let (mut all, mut sum) = (0.0, 0.0);
+    for window in windows {
+        match window.readings.get(index) {
+            Some(Reading::Share { of, bad }) => {
+                all += *of as f64;
+                sum += (*bad).min(*of) as f64;
+            }
+            Some(Reading::Level(value)) if value.is_finite() => {
+                all += window.length.as_secs_f64();
+                sum += value * window.length.as_secs_f64();
+            }
+            _ => {}
+        }
+    }
+    let allowed = match predicate.limit {
+        Limit::Share(share) => share,
+        Limit::Level(level) => level,
+    };
+    (all > 0.0).then(|| sum / all / allowed)
+}
