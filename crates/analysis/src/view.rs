@@ -10,7 +10,9 @@ use crate::timeline::{Point, Timeline};
 use crate::tracker::Tracker;
 use crucible_core::threshold::Threshold;
 use crucible_core::{Frame, Histogram, IterationFrame, LagFrame, Ns};
-use crucible_record::{ErrorNote, Finished, Gap, Note, NoteKind, RunEvent, RunStarted, StoreError, Window};
+use crucible_record::{
+    ErrorNote, Finding, Finished, Gap, Note, NoteKind, Planned, RunEvent, RunStarted, StoreError, Window,
+};
 use std::fmt;
 
 /// Totals of one test or one phase.
@@ -172,6 +174,8 @@ pub struct RunView {
     pub errors: Vec<ErrorNote>,
     /// The end; `None` while the run goes on, or if it was killed.
     pub finished: Option<Finished>,
+    /// What searches and experiments came to, the first [`MOST_NOTES`].
+    pub findings: Vec<Finding>,
     /// Whether counts added up.
     pub conservation: Conservation,
     /// By test.
@@ -183,24 +187,9 @@ pub struct RunView {
 impl RunView {
     /// The view of a run of which nothing but its plan is known.
     pub fn new(started: RunStarted) -> RunView {
-        let (steps, scenarios) = (&started.steps, started.scenarios.len());
-        let tests: Vec<Totals> = started.tests.iter().map(|_| Totals::new(steps, scenarios)).collect();
-        let phases = started.phases.iter().map(|_| Totals::new(steps, scenarios)).collect();
-        let mut trackers = vec![Vec::new(); tests.len()];
-        let mut unreadable = vec![Vec::new(); tests.len()];
-        for (index, test) in started.tests.iter().enumerate() {
-            for text in &test.thresholds {
-                match text.parse::<Threshold>() {
-                    Ok(threshold) => {
-                        trackers[index].extend(Tracker::expand(&threshold, text, &started, index))
-                    }
-                    Err(error) => unreadable[index].push((text.clone(), error.to_string())),
-                }
-            }
-        }
-        RunView {
-            tests,
-            phases,
+        let mut view = RunView {
+            tests: Vec::new(),
+            phases: Vec::new(),
             current_phase: None,
             timeline: Timeline::default(),
             notes: Vec::new(),
@@ -209,10 +198,32 @@ impl RunView {
             invalidated: false,
             errors: Vec::new(),
             finished: None,
+            findings: Vec::new(),
             conservation: Conservation::default(),
-            trackers,
-            unreadable,
+            trackers: Vec::new(),
+            unreadable: Vec::new(),
             started,
+        };
+        view.make_room();
+        view
+    }
+
+    /// Makes room for tests and phases that have become known.
+    fn make_room(&mut self) {
+        let started = &self.started;
+        let totals = || Totals::new(&started.steps, started.scenarios.len());
+        self.phases.resize_with(started.phases.len(), totals);
+        for index in self.tests.len()..started.tests.len() {
+            self.tests.push(totals());
+            let (mut trackers, mut unreadable) = (Vec::new(), Vec::new());
+            for text in &started.tests[index].thresholds {
+                match text.parse::<Threshold>() {
+                    Ok(threshold) => trackers.extend(Tracker::expand(&threshold, text, started, index)),
+                    Err(error) => unreadable.push((text.clone(), error.to_string())),
+                }
+            }
+            self.trackers.push(trackers);
+            self.unreadable.push(unreadable);
         }
     }
 
@@ -253,6 +264,12 @@ impl RunView {
                 self.phases[index].from.get_or_insert(phase.at);
             }
             RunEvent::Window(window) => self.window(window),
+            RunEvent::Planned(planned) => self.plan(planned),
+            RunEvent::Reading(_) => {}
+            RunEvent::Finding(finding) if self.findings.len() < MOST_NOTES => {
+                self.findings.push(finding.clone())
+            }
+            RunEvent::Finding(_) => self.notes_not_kept += 1,
             RunEvent::Note(note) => {
                 self.invalidated |= note.kind == NoteKind::Invalid;
                 if self.notes.len() < MOST_NOTES {
@@ -267,6 +284,18 @@ impl RunView {
                 self.finished = Some(finished.clone());
             }
         }
+    }
+
+    fn plan(&mut self, planned: &Planned) {
+        const MOST: usize = 20_000;
+        let tests = self.started.tests.len() + planned.tests.len();
+        let known = planned.phases.iter().all(|phase| usize::from(phase.test) < tests);
+        if !known || tests > MOST || self.started.phases.len() + planned.phases.len() > MOST {
+            return self.foreign("phases of tests that nobody knows");
+        }
+        self.started.tests.extend(planned.tests.iter().cloned());
+        self.started.phases.extend(planned.phases.iter().cloned());
+        self.make_room();
     }
 
     fn window(&mut self, window: &Window) {

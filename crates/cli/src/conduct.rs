@@ -67,8 +67,14 @@ pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted,
     let mut view = RunView::new(started);
     let control = Control::new();
     let watch = stop::Watch::start(&control);
-    let job =
-        Job { plan: Arc::new(plan), tests, protocol: Arc::new(protocol), options, control: control.clone() };
+    let job = Job {
+        plan: Arc::new(plan),
+        tests,
+        protocol: Arc::new(protocol),
+        options,
+        control: control.clone(),
+        unix_start: Ns::from_millis(view.started.started_unix_ms),
+    };
     let outcome = crucible_engine::run(job, &mut |event| {
         if let Some(note) = recorder.take(&event) {
             view.apply(&RunEvent::Note(note));

@@ -65,6 +65,7 @@ pub fn read(text: &str, shown: &str, folder: PathBuf, overrides: &PlanOverrides)
         grammars: GRAMMARS,
         env: &env,
         folder,
+        expressions: None,
         target: overrides.target.clone(),
         seed: overrides.seed,
     };

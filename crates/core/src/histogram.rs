@@ -281,6 +281,18 @@ impl Histogram {
         })
     }
 
+    /// Non-empty buckets in rising order: lower edge and width in nanoseconds, and count. Unlike [`Histogram::buckets`]
+    /// this tells the range that the values of a bucket lie in, for those who interpolate.
+    pub fn spans(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
+        let bits = self.precision.bits();
+        let range = if self.count == 0 { 0..0 } else { self.low..self.high + 1 };
+        range.filter_map(move |index| {
+            let count = self.counts[index];
+            let (edge, width) = Self::bucket(bits, index);
+            (count > 0).then_some((edge, width, count))
+        })
+    }
+
     /// A compact form: a few bytes for each non-empty bucket. Layout, all LEB128 varints: precision bits,
     /// count, clipped, min, max, sum (low 64 bits, high 64 bits), sum of squares (IEEE 754 bits), then pairs of
     /// (index distance, count).
@@ -457,6 +469,16 @@ mod tests {
             let least = values.iter().filter(|v| **v as f64 > limit as f64 * 1.008 + 1.0).count() as i64;
             let most = values.iter().filter(|v| **v as f64 > limit as f64 * 0.992 - 1.0).count() as i64;
             prop_assert!(told >= least && told <= most, "{told} not in {least}..={most}");
+        }
+
+        #[test]
+        fn every_value_lies_in_a_span(values in prop::collection::vec(0u64..1 << 40, 1..50)) {
+            let hist = of(&values);
+            let spans: Vec<_> = hist.spans().collect();
+            prop_assert_eq!(spans.iter().map(|span| span.2).sum::<u64>(), values.len() as u64);
+            for value in values {
+                prop_assert!(spans.iter().any(|(edge, width, _)| (*edge..edge + width).contains(&value)));
+            }
         }
 
         #[test]

@@ -10,16 +10,20 @@ pub mod fields;
 pub mod frame;
 pub mod histogram;
 pub mod ids;
+pub mod measure;
 pub mod outcome;
 pub mod probe;
 pub mod protocol;
 pub mod rng;
 pub mod sample;
+pub mod scope;
+pub mod symbols;
 pub mod template;
 pub mod threshold;
 pub mod time;
 pub mod tree;
 pub mod units;
+pub mod value;
 
 pub use clock::{Clock, Now};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -27,6 +31,7 @@ pub use fields::{Fields, Key};
 pub use frame::{Frame, IterationFrame, LagFrame};
 pub use histogram::Histogram;
 pub use ids::{Position, ScenarioId, Share, StepId, VuId};
+pub use measure::{MeasureFrame, MeasureId, MeasureKind, MeasureSpec};
 pub use outcome::{ErrorClass, Outcome};
 pub use probe::{Phase, Probe};
 pub use protocol::{
@@ -34,6 +39,9 @@ pub use protocol::{
 };
 pub use rng::Rng;
 pub use sample::Sample;
+pub use scope::{Feeder, FeederId, Row, Scope, Slot};
+pub use symbols::{Expression, Expressions, Symbols};
 pub use template::Template;
 pub use time::Ns;
 pub use tree::{Map, Node, NodeKind};
+pub use value::Value;

@@ -77,11 +77,24 @@ pub enum ErrorClass {
     TooLarge = 13,
     /// An answer that is neither a success nor an error by its code (an unfollowed redirect, an upgrade).
     Unexpected = 14,
+    /// A value that the request needs could not be had (never saved, a feeder ran dry, an expression failed): the
+    /// request was not sent.
+    Value = 15,
+    /// A job was reported as failed.
+    JobFailed = 16,
+    /// A job that had been accepted is not known any more.
+    Lost = 17,
+    /// A job did not reach an end in time and had not even begun.
+    Stuck = 18,
+    /// A job's final state was another one when it was read again.
+    Changed = 19,
+    /// Failed on our side because the plan asks for it.
+    Injected = 20,
 }
 
 impl ErrorClass {
     /// Number of classes, [`ErrorClass::None`] included.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 21;
 
     /// All classes in the order of their numbers.
     pub const ALL: [ErrorClass; Self::COUNT] = [
@@ -100,6 +113,12 @@ impl ErrorClass {
         ErrorClass::Local,
         ErrorClass::TooLarge,
         ErrorClass::Unexpected,
+        ErrorClass::Value,
+        ErrorClass::JobFailed,
+        ErrorClass::Lost,
+        ErrorClass::Stuck,
+        ErrorClass::Changed,
+        ErrorClass::Injected,
     ];
 
     /// The word used in plans, records and reports.
@@ -120,6 +139,12 @@ impl ErrorClass {
             ErrorClass::Local => "local",
             ErrorClass::TooLarge => "too_large",
             ErrorClass::Unexpected => "unexpected",
+            ErrorClass::Value => "value",
+            ErrorClass::JobFailed => "job_failed",
+            ErrorClass::Lost => "lost",
+            ErrorClass::Stuck => "stuck",
+            ErrorClass::Changed => "changed",
+            ErrorClass::Injected => "injected",
         }
     }
 

@@ -75,6 +75,8 @@ pub struct Probe<'c> {
     pub checks_passed: u64,
     /// Bit `k`: check `k` of the step did not hold.
     pub checks_failed: u64,
+    /// Values for the step's measures: index in [`crate::StepSpec::measures`], value.
+    pub measures: Vec<(u16, f64)>,
     /// Exchanges before the last one.
     pub hops: Vec<Hop>,
     /// One line about the failure, for people; empty if there is nothing to say.
@@ -97,6 +99,7 @@ impl<'c> Probe<'c> {
             class: ErrorClass::None,
             checks_passed: 0,
             checks_failed: 0,
+            measures: Vec::new(),
             hops: Vec::new(),
             detail: String::new(),
             wants_detail: true,
@@ -115,6 +118,7 @@ impl<'c> Probe<'c> {
         self.class = ErrorClass::None;
         self.checks_passed = 0;
         self.checks_failed = 0;
+        self.measures.clear();
         self.hops.clear();
         self.detail.clear();
         self.wants_detail = wants_detail;
@@ -160,6 +164,11 @@ impl<'c> Probe<'c> {
         } else {
             self.checks_failed |= bit;
         }
+    }
+
+    /// Notes a value for measure `index` of the step.
+    pub fn measure(&mut self, index: usize, value: f64) {
+        self.measures.push((index as u16, value));
     }
 
     /// Notes a failure; `text` is only made if somebody will read it.

@@ -1,10 +1,11 @@
 //! The contract of a protocol plug-in. `docs/specs/protocol.md` states it as MUSTs; the conformance suite in
 //! `testkit` holds every protocol to it.
 
-use crate::{Fields, Key, Outcome, Probe, Share, StepId, VuId};
+use crate::{Fields, Key, MeasureSpec, Outcome, Probe, Scope, Share, StepId, Symbols, VuId};
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// A protocol as configured by a plan: shared by all shards, holds every prepared step.
@@ -58,12 +59,12 @@ pub struct SessionContext {
 }
 
 /// One operation to do.
-#[derive(Clone, Copy, Debug)]
-pub struct Call {
+#[derive(Debug)]
+pub struct Call<'s> {
     /// Which step.
     pub step: StepId,
-    /// The user's iteration, from 0.
-    pub iteration: u64,
+    /// What the user knows; what the step saves goes here.
+    pub scope: &'s mut Scope,
 }
 
 /// What one virtual user holds: connections, cookies, buffers.
@@ -71,10 +72,13 @@ pub trait Session: 'static {
     /// Does one step to its end and says how it ended. Never fails as such: a failure is an outcome, with its
     /// class and detail in the probe. Ends by itself within the step's time limit. May be dropped at any await
     /// point; must then leave nothing behind that a later operation could mistake for its own answer.
-    fn run(&mut self, call: Call, probe: &mut Probe<'_>) -> impl Future<Output = Outcome>;
+    fn run(&mut self, call: Call<'_>, probe: &mut Probe<'_>) -> impl Future<Output = Outcome>;
 
     /// A new iteration begins: state that must not outlive one (cookies, unless the plan keeps them) goes.
     fn iteration(&mut self, _iteration: u64) {}
+
+    /// This session is about to act beside `main`, for the same user: it takes over what identifies the user (cookies).
+    fn join(&mut self, _main: &Self) {}
 }
 
 /// How the plan reader learns the words of a protocol's steps without knowing the protocol.
@@ -110,6 +114,8 @@ pub struct StepContext {
     pub target: Option<String>,
     /// Folder that relative file names start from.
     pub folder: std::path::PathBuf,
+    /// What names in `${...}` mean.
+    pub symbols: Rc<Symbols>,
 }
 
 /// A step as read: opaque to all but its protocol.
@@ -119,6 +125,8 @@ pub struct StepSpec {
     pub default_name: String,
     /// Names of its checks in the order of their bits in the probe; at most 64.
     pub checks: Vec<String>,
+    /// Measures that it feeds, in the order of their indices in the probe.
+    pub measures: Vec<MeasureSpec>,
     /// The protocol's own form.
     pub body: Arc<dyn Any + Send + Sync>,
 }

@@ -2,7 +2,7 @@
 
 use crate::frames::{FrameSet, ShardReport, ShardWindow};
 use crate::system;
-use crucible_core::{Ns, ScenarioId, StepId};
+use crucible_core::{MeasureId, Ns, ScenarioId, StepId};
 use crucible_record::{ErrorNote, RunEvent, Users, Window};
 use std::collections::BTreeMap;
 
@@ -111,6 +111,13 @@ impl Collector {
                 None => window.steps.push((id, frame.clone())),
             }
         }
+        for (index, frame) in frames.measures.iter().enumerate().filter(|(_, frame)| frame.count > 0) {
+            let id = MeasureId(index as u16);
+            match window.measures.iter_mut().find(|(measure, _)| *measure == id) {
+                Some((_, merged)) => merged.merge(frame),
+                None => window.measures.push((id, frame.clone())),
+            }
+        }
         let used = |frame: &crucible_core::IterationFrame| frame.planned > 0 || frame.ended() > 0;
         for (index, frame) in frames.iterations.iter().enumerate().filter(|(_, frame)| used(frame)) {
             let id = ScenarioId(index as u16);
@@ -135,6 +142,7 @@ impl Collector {
             }
             let mut window = entry.remove().window;
             window.steps.sort_by_key(|(step, _)| *step);
+            window.measures.sort_by_key(|(measure, _)| *measure);
             window.iterations.sort_by_key(|(scenario, _)| *scenario);
             let cpu = system::process_cpu();
             window.process_cpu = cpu.since(self.process_cpu);

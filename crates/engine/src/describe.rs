@@ -2,7 +2,7 @@
 
 use crucible_core::Frame;
 use crucible_core::histogram::{Histogram, Precision};
-use crucible_plan::{Plan, StepRole};
+use crucible_plan::Plan;
 use crucible_record::{Model, PhaseMeta, RunStarted, ScenarioMeta, StepMeta, TestMeta};
 use crucible_schedule::{Pacing, phase_seed};
 
@@ -43,7 +43,7 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
             .map(|step| StepMeta {
                 name: step.name.clone(),
                 scenario: step.scenario.0,
-                role: role_name(step.role).into(),
+                role: step.role.name().into(),
                 protocol: step.protocol.into(),
                 checks: step.spec.checks.clone(),
             })
@@ -60,19 +60,12 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
                 }
             })
             .collect(),
+        measures: plan.measures.clone(),
         phases,
         lateness_floor: plan.lateness.floor,
         lateness_share: plan.lateness.share,
         remarks: plan.remarks.clone(),
         ..RunStarted::default()
-    }
-}
-
-fn role_name(role: StepRole) -> &'static str {
-    match role {
-        StepRole::Setup => "setup",
-        StepRole::Main => "main",
-        StepRole::Teardown => "teardown",
     }
 }
 
@@ -87,7 +80,8 @@ pub fn footprint(plan: &Plan, tests: &[usize], shards: u32) -> u64 {
     let frame = Frame::footprint() as u64;
     let lag = 3 * Histogram::footprint(Precision::Coarse) as u64;
     let iterations = plan.scenarios.len() as u64 * Histogram::footprint(Precision::Fine) as u64;
-    let set = steps * frame + iterations + lag;
+    let measures = plan.measures.len() as u64 * Histogram::footprint(Precision::Fine) as u64;
+    let set = steps * frame + measures + iterations + lag;
     let phases: u64 = tests.iter().map(|test| plan.tests[*test].load.phases.len() as u64).sum();
     let users = tests.iter().map(|test| plan.tests[*test].load.max_users()).max().unwrap_or(0);
     3 * u64::from(shards) * set + phases * set + users * USER_BYTES

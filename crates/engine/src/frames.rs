@@ -1,6 +1,6 @@
 //! What one shard counts in one window.
 
-use crucible_core::{Frame, IterationFrame, LagFrame, Ns};
+use crucible_core::{Frame, IterationFrame, LagFrame, MeasureFrame, Ns};
 use crucible_plan::Plan;
 use crucible_record::{ErrorNote, PhaseStarted};
 
@@ -9,6 +9,8 @@ use crucible_record::{ErrorNote, PhaseStarted};
 pub struct FrameSet {
     /// By step.
     pub steps: Vec<Frame>,
+    /// By measure.
+    pub measures: Vec<MeasureFrame>,
     /// By scenario.
     pub iterations: Vec<IterationFrame>,
     /// The shard's own lateness.
@@ -20,6 +22,7 @@ impl FrameSet {
     pub fn new(plan: &Plan) -> FrameSet {
         FrameSet {
             steps: plan.steps.iter().map(|step| Frame::new(step.spec.checks.len())).collect(),
+            measures: plan.measures.iter().map(|measure| MeasureFrame::new(&measure.kind)).collect(),
             iterations: plan.scenarios.iter().map(|_| IterationFrame::default()).collect(),
             lag: LagFrame::default(),
         }
@@ -28,6 +31,7 @@ impl FrameSet {
     /// Forgets everything but keeps the memory.
     pub fn clear(&mut self) {
         self.steps.iter_mut().for_each(Frame::clear);
+        self.measures.iter_mut().for_each(MeasureFrame::clear);
         self.iterations.iter_mut().for_each(IterationFrame::clear);
         self.lag.clear();
     }

@@ -78,6 +78,8 @@ pub struct Job<P> {
     pub options: Options,
     /// How the run is stopped.
     pub control: Control,
+    /// When the run's clock starts, as time since the Unix epoch: for values in requests.
+    pub unix_start: Ns,
 }
 
 /// Why a run could not go on: the environment's or our own fault, never the target's.
@@ -125,6 +127,7 @@ pub fn run<P: Protocol>(job: Job<P>, emit: &mut dyn FnMut(RunEvent)) -> Result<(
             meeting: Arc::clone(&meeting),
             control: job.control.clone(),
             window: job.options.window,
+            unix_start: job.unix_start,
         };
         let outlet = Outlet { index, sender: sender.clone(), spares: RefCell::new(spares) };
         let protocol = Arc::clone(&job.protocol);

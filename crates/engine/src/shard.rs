@@ -60,6 +60,8 @@ pub struct ShardJob {
     pub control: Control,
     /// Length of a window.
     pub window: Ns,
+    /// The run clock's zero, as time since the Unix epoch: for values in requests.
+    pub unix_start: Ns,
 }
 
 /// How far the present phase has come.
@@ -79,6 +81,8 @@ pub(crate) struct Shard<C: Clock, W: Worker> {
     pub(crate) worker: W,
     pub(crate) plan: Arc<Plan>,
     pub(crate) share: Share,
+    /// The run clock's zero, as time since the Unix epoch.
+    pub(crate) unix_start: Ns,
     pub(crate) frames: RefCell<FrameSet>,
     pub(crate) stage: Cell<Stage>,
     pub(crate) signal: Cell<Signal>,
@@ -109,13 +113,14 @@ pub(crate) struct Place {
 }
 
 impl<C: Clock, W: Worker> Shard<C, W> {
-    fn new(clock: C, worker: W, plan: Arc<Plan>, share: Share) -> Shard<C, W> {
+    fn new(clock: C, worker: W, plan: Arc<Plan>, share: Share, unix_start: Ns) -> Shard<C, W> {
         let frames = RefCell::new(FrameSet::new(&plan));
         Shard {
             clock,
             worker,
             plan,
             share,
+            unix_start,
             frames,
             stage: Cell::new(Stage::Running),
             signal: Cell::new(Signal::Run),
@@ -164,7 +169,7 @@ impl<C: Clock, W: Worker> Shard<C, W> {
 
 /// Lives through all tests of a job. The one future of a shard; everything else is spawned on its clock.
 pub async fn run_shard<C: Clock, W: Worker>(job: ShardJob, clock: C, worker: W, reports: Rc<dyn Reports>) {
-    let shard = Rc::new(Shard::new(clock, worker, Arc::clone(&job.plan), job.share));
+    let shard = Rc::new(Shard::new(clock, worker, Arc::clone(&job.plan), job.share, job.unix_start));
     shard.signal.set(job.control.signal());
     shard.clock.spawn(listen(Rc::clone(&shard), job.control.clone()));
     shard.clock.spawn(beat(Rc::clone(&shard)));

@@ -63,6 +63,7 @@ pub fn spawn_on<C: Clock, P: Protocol>(
             meeting: Arc::clone(&meeting),
             control: job.control.clone(),
             window: job.options.window,
+            unix_start: job.unix_start,
         };
         let inlet = Rc::new(Inlet { shard: index, shared: Rc::clone(&shared) });
         let (clock, control, shared) = (clock.clone(), job.control.clone(), Rc::clone(&shared));

@@ -2,8 +2,8 @@
 
 use crate::shard::{Shard, Stage};
 use crucible_core::{
-    Call, Clock, ErrorClass, Ns, Outcome, Probe, Rng, Sample, ScenarioId, Session, SessionContext, StepId,
-    VuId, Worker,
+    Call, Clock, ErrorClass, Ns, Outcome, Probe, Rng, Sample, ScenarioId, Scope, Session, SessionContext,
+    StepId, VuId, Worker,
 };
 use crucible_plan::{Flow, Plan, Think};
 use std::future::Future;
@@ -15,6 +15,7 @@ pub(crate) struct User<S> {
     pub(crate) vu: VuId,
     pub(crate) scenario: ScenarioId,
     pub(crate) session: S,
+    pub(crate) scope: Scope,
     /// Iterations begun so far.
     pub(crate) iteration: u64,
     /// Whether its setup has succeeded (or there is none).
@@ -57,6 +58,7 @@ impl<C: Clock, W: Worker> Shard<C, W> {
             vu,
             scenario,
             session: self.worker.session(SessionContext { vu, seed }),
+            scope: Scope::new(vu, seed),
             iteration: 0,
             ready: self.plan.scenarios[usize::from(scenario.0)].setup.is_empty(),
             rng: Rng::new(seed, "user", vu.0),
@@ -75,7 +77,9 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         self.frames.borrow_mut().steps[usize::from(step.0)].planned += 1;
         self.in_flight.set(self.in_flight.get() + 1);
         probe.begin(start.started, self.errors.borrow().wants());
-        let call = Call { step, iteration: user.iteration.saturating_sub(1) };
+        user.scope.iteration = user.iteration.saturating_sub(1);
+        user.scope.unix = self.unix_start + start.started;
+        let call = Call { step, scope: &mut user.scope };
         let outcome = {
             let running = std::pin::pin!(user.session.run(call, probe));
             CutOff { shard: self, place, inner: running }.await
@@ -98,8 +102,15 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         if !probe.detail.is_empty() && outcome != Outcome::Ok {
             self.errors.borrow_mut().note(step, sample.class, &probe.detail);
         }
+        (user.scope.status, user.scope.outcome) = (probe.code, outcome);
         self.in_flight.set(self.in_flight.get() - 1);
         let frames = &mut *self.frames.borrow_mut();
+        for (index, value) in &probe.measures {
+            if let Some(id) = self.plan.steps[usize::from(step.0)].measures.get(usize::from(*index)) {
+                let measure = usize::from(id.0);
+                frames.measures[measure].record(&self.plan.measures[measure].kind, *value);
+            }
+        }
         frames.steps[usize::from(step.0)].record(&sample, probe);
         if start.timed {
             frames.lag.generator.record(sample.gen_lag());

@@ -37,7 +37,13 @@ fn plan(phases: Vec<LoadPhase>, think: Think) -> Plan {
         role,
         protocol: "sim",
         think: None,
-        spec: StepSpec { default_name: name.into(), checks: Vec::new(), body: Arc::new(()) },
+        measures: Vec::new(),
+        spec: StepSpec {
+            default_name: name.into(),
+            checks: Vec::new(),
+            measures: Vec::new(),
+            body: Arc::new(()),
+        },
     };
     Plan {
         name: "simulated".into(),
@@ -54,6 +60,7 @@ fn plan(phases: Vec<LoadPhase>, think: Think) -> Plan {
             teardown: vec![],
         }],
         steps: vec![step(0, "visit", StepRole::Main)],
+        measures: Vec::new(),
         tests: vec![Test { name: "t".into(), scenarios: vec![ScenarioId(0)], load, thresholds: vec![] }],
         settings: BTreeMap::new(),
         lateness: LatenessBudget { floor: Ns::from_millis(2), share: 0.1 },
@@ -120,6 +127,7 @@ fn simulate(sim: Sim, plan: Plan, protocol: SimProtocol, shards: u32, control: C
         protocol: Arc::new(protocol),
         options: Options { shards, pin: false, realtime: false, early: Ns::ZERO, window: Ns::from_secs(1) },
         control,
+        unix_start: Ns::ZERO,
     };
     spawn_on(&sim.clock(), job, move |event| sink.borrow_mut().push(event)).unwrap();
     sim.run_to_end();

@@ -1,7 +1,7 @@
 //! A plan after reading: names resolved, units converted, every mistake already told.
 
 use crucible_core::threshold::Threshold;
-use crucible_core::{Diagnostic, Ns, ScenarioId, StepId, StepSpec};
+use crucible_core::{Diagnostic, MeasureId, MeasureSpec, Ns, ScenarioId, StepId, StepSpec};
 use crucible_schedule::Load;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub struct Plan {
     pub scenarios: Vec<Scenario>,
     /// All steps of all scenarios; [`StepId`] is the index.
     pub steps: Vec<Step>,
+    /// Measures that the steps feed; [`MeasureId`] is the index.
+    pub measures: Vec<MeasureSpec>,
     /// The tests in the order of the text.
     pub tests: Vec<Test>,
     /// Settings by protocol name, opaque to all but the protocol.
@@ -95,6 +97,8 @@ pub struct Step {
     pub protocol: &'static str,
     /// Pause after it, instead of the scenario's.
     pub think: Option<Think>,
+    /// The plan's measures that it feeds, in the order of [`StepSpec::measures`].
+    pub measures: Vec<MeasureId>,
     /// What the protocol reads.
     pub spec: StepSpec,
 }
@@ -108,6 +112,23 @@ pub enum StepRole {
     Main,
     /// After the last iteration.
     Teardown,
+    /// Looks whether a job is done, as part of a transaction; not counted among the plan's operations.
+    Follow,
+    /// No operation: a span of time over several (a group, a transaction or a part of one).
+    Timed,
+}
+
+impl StepRole {
+    /// The word used in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            StepRole::Setup => "setup",
+            StepRole::Main => "main",
+            StepRole::Teardown => "teardown",
+            StepRole::Follow => "follow",
+            StepRole::Timed => "timed",
+        }
+    }
 }
 
 /// A pause, drawn anew each time.

@@ -94,6 +94,7 @@ pub(crate) fn assign(drafts: Vec<Draft>, scenarios: &[Scenario], diagnostics: &D
             role: draft.role,
             protocol: draft.protocol,
             think: draft.think,
+            measures: draft.measures,
             spec: draft.spec,
         })
         .collect()
@@ -117,7 +118,7 @@ fn place(draft: &Draft) -> String {
     match (draft.role, &draft.task) {
         (StepRole::Setup, _) => "setup".into(),
         (StepRole::Teardown, _) => "teardown".into(),
-        (StepRole::Main, task) => task.clone().unwrap_or_default(),
+        (StepRole::Main | StepRole::Follow | StepRole::Timed, task) => task.clone().unwrap_or_default(),
     }
 }
 

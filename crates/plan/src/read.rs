@@ -9,9 +9,15 @@ use crate::scenarios::ScenarioReader;
 use crate::thresholds::Names;
 use crate::{env, hash, mask, names, test_table, thresholds, yaml};
 use crucible_core::protocol::StepContext;
-use crucible_core::{Diagnostic, Diagnostics, Fields, Key, Node, NodeKind, Ns, Severity, StepGrammar};
+use crucible_core::symbols::BUILT_IN;
+use crucible_core::{
+    Diagnostic, Diagnostics, Expressions, Fields, Key, Node, NodeKind, Ns, Severity, StepGrammar, Symbols,
+    fields,
+};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
 
 /// What a plan is read with. Nothing else reaches the reader: it does no I/O.
 pub struct ReadOptions<'a> {
@@ -21,6 +27,8 @@ pub struct ReadOptions<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Folder that relative file names in the plan start from.
     pub folder: PathBuf,
+    /// The language of `${...}` beyond plain names.
+    pub expressions: Option<Arc<dyn Expressions>>,
     /// Used instead of the plan's `target`.
     pub target: Option<String>,
     /// Used instead of the plan's `seed`.
@@ -146,7 +154,9 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     // read even if another one is used, so that a mistake in it is told
     let seed = fields.count("seed");
     let seed = options.seed.or(seed).unwrap_or(DEFAULT_SEED);
-    let context = StepContext { target: target.clone(), folder: options.folder.clone() };
+    let symbols = Rc::new(Symbols::new(options.expressions.clone(), Vec::new()));
+    let context =
+        StepContext { target: target.clone(), folder: options.folder.clone(), symbols: Rc::clone(&symbols) };
 
     let mut settings = BTreeMap::new();
     let mut remarks = Vec::new();
@@ -160,7 +170,9 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     let mut reader = ScenarioReader::new(options.grammars, &context, diagnostics);
     let plan_name = name.clone().unwrap_or_else(|| "plan".into());
     let scenarios = reader.read_all(&fields, &plan_name);
-    let steps = names::assign(reader.into_drafts(), &scenarios, diagnostics);
+    let (drafts, measures) = reader.finish();
+    let steps = names::assign(drafts, &scenarios, diagnostics);
+    tell_unknown(&symbols, diagnostics);
 
     let lateness = lateness(&fields);
     let names = Names::new(&steps, &scenarios);
@@ -179,12 +191,27 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
         seed,
         scenarios,
         steps,
+        measures,
         tests,
         settings,
         lateness,
         remarks,
         warnings: Vec::new(),
     })
+}
+
+/// Variables that something uses and nothing saves.
+fn tell_unknown(symbols: &Symbols, diagnostics: &Diagnostics) {
+    let known = symbols.known();
+    let known: Vec<&str> = known.iter().map(String::as_str).chain(BUILT_IN).collect();
+    for unknown in symbols.unknown() {
+        let name = &unknown.name;
+        let hint = match fields::suggest(name, &known) {
+            hint if hint.starts_with("did you mean") => hint,
+            _ => format!("save it in a step before, as in `save: {{{name}: json.{name}}}`"),
+        };
+        diagnostics.error(unknown.at, &unknown.path, format!("nothing gives `${{{name}}}` a value"), hint);
+    }
 }
 
 /// The hash sees variables filled in, except in secrets: a new password is not a new experiment.

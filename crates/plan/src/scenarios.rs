@@ -8,11 +8,14 @@ use crate::think;
 use crate::{Think, names};
 use crucible_core::protocol::StepContext;
 use crucible_core::{
-    Diagnostics, Fields, Key, Node, NodeKind, Position, ScenarioId, StepGrammar, StepId, StepSpec, fields,
+    Diagnostics, Fields, Key, MeasureId, MeasureSpec, Node, NodeKind, Position, ScenarioId, StepGrammar,
+    StepId, StepSpec, fields,
 };
 
 /// Most steps in a plan: ids have 16 bits, and the last few are kept back.
 const STEPS_MAX: usize = 65_000;
+/// Most measures in a plan: each holds a histogram.
+const MEASURES_MAX: usize = 1_000;
 /// Most scenarios in a plan.
 const SCENARIOS_MAX: usize = 10_000;
 
@@ -110,6 +113,7 @@ pub(crate) struct Draft {
     pub(crate) role: StepRole,
     pub(crate) protocol: &'static str,
     pub(crate) think: Option<Think>,
+    pub(crate) measures: Vec<MeasureId>,
     pub(crate) spec: StepSpec,
 }
 
@@ -127,6 +131,7 @@ pub(crate) struct ScenarioReader<'a> {
     context: &'a StepContext,
     diagnostics: &'a Diagnostics,
     drafts: Vec<Draft>,
+    measures: Vec<MeasureSpec>,
     full: bool,
 }
 
@@ -136,11 +141,18 @@ impl<'a> ScenarioReader<'a> {
         context: &'a StepContext,
         diagnostics: &'a Diagnostics,
     ) -> ScenarioReader<'a> {
-        ScenarioReader { grammars, context, diagnostics, drafts: Vec::new(), full: false }
+        ScenarioReader {
+            grammars,
+            context,
+            diagnostics,
+            drafts: Vec::new(),
+            measures: Vec::new(),
+            full: false,
+        }
     }
 
-    pub(crate) fn into_drafts(self) -> Vec<Draft> {
-        self.drafts
+    pub(crate) fn finish(self) -> (Vec<Draft>, Vec<MeasureSpec>) {
+        (self.drafts, self.measures)
     }
 
     /// The scenarios of the plan, or the one whose keys stand at its top.
@@ -293,6 +305,7 @@ impl<'a> ScenarioReader<'a> {
             names::check(fields, "name", name);
         }
         let spec = spec?;
+        let measures = spec.measures.iter().filter_map(|spec| self.measure(spec, fields)).collect();
         let id = StepId(self.drafts.len() as u16);
         self.drafts.push(Draft {
             at: fields.at,
@@ -303,9 +316,33 @@ impl<'a> ScenarioReader<'a> {
             role: place.role,
             protocol: grammar.protocol(),
             think,
+            measures,
             spec,
         });
         Some(id)
+    }
+
+    /// The plan's measure of this name; made known if it is the first mention.
+    fn measure(&mut self, spec: &MeasureSpec, fields: &Fields<'a>) -> Option<MeasureId> {
+        if let Some(index) = self.measures.iter().position(|known| known.name == spec.name) {
+            if self.measures[index] != *spec {
+                let message = format!("the measure {:?} is described otherwise by another step", spec.name);
+                self.diagnostics.error(
+                    fields.at,
+                    &fields.path,
+                    message,
+                    "give it the same kind and unit, or another name",
+                );
+            }
+            return Some(MeasureId(index as u16));
+        }
+        if self.measures.len() >= MEASURES_MAX {
+            let message = format!("more than {MEASURES_MAX} measures in the plan");
+            self.diagnostics.error(fields.at, &fields.path, message, "remove some");
+            return None;
+        }
+        self.measures.push(spec.clone());
+        Some(MeasureId(self.measures.len() as u16 - 1))
     }
 
     /// The grammar whose opener stands in the step; notes a mistake if there is none, or more than one opener.

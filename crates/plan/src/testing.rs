@@ -53,7 +53,7 @@ impl StepGrammar for Echo {
             (_, Some(path)) => format!("POST {path}"),
             _ => return None,
         };
-        Some(StepSpec { default_name, checks: Vec::new(), body: Arc::new(()) })
+        Some(StepSpec { default_name, checks: Vec::new(), measures: Vec::new(), body: Arc::new(()) })
     }
 
     fn settings(&self, fields: &Fields<'_>, _context: &StepContext) -> Arc<dyn Any + Send + Sync> {
@@ -84,7 +84,14 @@ pub(crate) fn env(name: &str) -> Option<String> {
 }
 
 pub(crate) fn options() -> ReadOptions<'static> {
-    ReadOptions { grammars: &[&Echo], env: &env, folder: PathBuf::from("."), target: None, seed: None }
+    ReadOptions {
+        grammars: &[&Echo],
+        env: &env,
+        folder: PathBuf::from("."),
+        expressions: None,
+        target: None,
+        seed: None,
+    }
 }
 
 /// The plan, which must be good.

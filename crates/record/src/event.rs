@@ -2,7 +2,9 @@
 //!
 //! These are the in-memory forms; the versioned stored forms are this crate's private business.
 
-use crucible_core::{Frame, IterationFrame, LagFrame, Ns, ScenarioId, StepId};
+use crucible_core::{
+    Frame, IterationFrame, LagFrame, MeasureFrame, MeasureId, MeasureSpec, Ns, ScenarioId, StepId,
+};
 
 /// One entry of a run's log.
 #[derive(Clone, Debug)]
@@ -13,6 +15,12 @@ pub enum RunEvent {
     Phase(PhaseStarted),
     /// What happened in about one second.
     Window(Box<Window>),
+    /// Tests and phases that were decided on while the run went on (a search for the capacity).
+    Planned(Box<Planned>),
+    /// What the monitors read at one instant.
+    Reading(Box<Reading>),
+    /// What a search or an experiment came to.
+    Finding(Finding),
     /// Something that a reader of the report should know.
     Note(Note),
     /// Something that should have been observed was not.
@@ -46,6 +54,10 @@ pub struct RunStarted {
     pub steps: Vec<StepMeta>,
     /// Tests in the order in which they run.
     pub tests: Vec<TestMeta>,
+    /// Measures of the plan's own; [`MeasureId`] is the index.
+    pub measures: Vec<MeasureSpec>,
+    /// What the monitors read; a reading's numbers are indices.
+    pub series: Vec<SeriesMeta>,
     /// Phases of all tests in order; the windows' `phase` is the index.
     pub phases: Vec<PhaseMeta>,
     /// Lateness p99 of the generator that is always allowed.
@@ -78,12 +90,55 @@ pub struct StepMeta {
     pub name: String,
     /// Index of its scenario.
     pub scenario: u16,
-    /// `setup`, `main` or `teardown`.
+    /// `setup`, `main` or `teardown`; `follow` for requests that only look whether a job is done; `timed` for a span of
+    /// time that is no operation of its own (a group, a transaction or a part of one).
     pub role: String,
     /// Its protocol.
     pub protocol: String,
     /// Names of its checks.
     pub checks: Vec<String>,
+}
+
+/// A series that a monitor reads, as far as readers need it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SeriesMeta {
+    /// The component that it belongs to, as in `api`.
+    pub component: String,
+    /// Its name within the component, as in `cpu`.
+    pub name: String,
+    /// Unit of its values: `cores`, `bytes`, `1/s`, `count`, ...
+    pub unit: String,
+    /// What the value is, for people.
+    pub doc: String,
+}
+
+/// Tests and phases behind those that are known already: their indices go on from there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Planned {
+    /// Further tests.
+    pub tests: Vec<TestMeta>,
+    /// Further phases; `test` counts over all tests.
+    pub phases: Vec<PhaseMeta>,
+}
+
+/// What a search or an experiment came to, in the form of whoever made it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Finding {
+    /// When, on the run's clock.
+    pub at: Ns,
+    /// What it is: `capacity`, `limits`, `comparison`, ...
+    pub kind: String,
+    /// JSON; its shape belongs to the kind.
+    pub body: String,
+}
+
+/// What the monitors read at one instant; a series that could not be read is missing, and a [`Gap`] says why.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// When, on the run's clock.
+    pub at: Ns,
+    /// Index of the series, value in its unit.
+    pub values: Vec<(u16, f64)>,
 }
 
 /// A test, as far as readers need it.
@@ -149,6 +204,8 @@ pub struct Window {
     pub to: Ns,
     /// Steps to which something happened.
     pub steps: Vec<(StepId, Frame)>,
+    /// Measures to which something happened.
+    pub measures: Vec<(MeasureId, MeasureFrame)>,
     /// Scenarios to which something happened.
     pub iterations: Vec<(ScenarioId, IterationFrame)>,
     /// The generator's lateness, merged over its shards.

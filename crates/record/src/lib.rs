@@ -12,8 +12,8 @@ mod writer;
 
 pub use error::StoreError;
 pub use event::{
-    ErrorNote, Finished, Gap, Model, Note, NoteKind, PhaseMeta, PhaseStarted, RunEvent, RunStarted,
-    ScenarioMeta, StepMeta, StopReason, TestMeta, Users, Window,
+    ErrorNote, Finding, Finished, Gap, Model, Note, NoteKind, PhaseMeta, PhaseStarted, Planned, Reading,
+    RunEvent, RunStarted, ScenarioMeta, SeriesMeta, StepMeta, StopReason, TestMeta, Users, Window,
 };
 pub use id::new_run_id;
 pub use reader::Events;

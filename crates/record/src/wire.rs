@@ -8,10 +8,12 @@
 mod started;
 mod window;
 
-use crate::event::{ErrorNote, Finished, Gap, Note, NoteKind, PhaseStarted, RunEvent, StopReason};
+use crate::event::{
+    ErrorNote, Finding, Finished, Gap, Note, NoteKind, PhaseStarted, Reading, RunEvent, StopReason,
+};
 use crucible_core::{Ns, StepId};
 use serde::{Deserialize, Serialize};
-use started::StartedForm;
+use started::{PlannedForm, StartedForm};
 use window::WindowForm;
 
 /// Version of the stored forms that is written. Raised when a reader of the old version would misread, not when
@@ -27,6 +29,9 @@ pub(crate) fn kind(event: &RunEvent) -> &'static str {
         RunEvent::Started(_) => "started",
         RunEvent::Phase(_) => "phase",
         RunEvent::Window(_) => "window",
+        RunEvent::Planned(_) => "planned",
+        RunEvent::Reading(_) => "reading",
+        RunEvent::Finding(_) => "finding",
         RunEvent::Note(_) => "note",
         RunEvent::Gap(_) => "gap",
         RunEvent::Finished(_) => "finished",
@@ -39,6 +44,11 @@ pub(crate) fn encode(event: &RunEvent) -> Result<Vec<u8>, String> {
         RunEvent::Started(it) => rmp_serde::to_vec_named(&StartedForm::from(&**it)),
         RunEvent::Phase(it) => rmp_serde::to_vec_named(&PhaseForm { phase: it.phase, at: it.at.0 }),
         RunEvent::Window(it) => rmp_serde::to_vec_named(&WindowForm::from(&**it)),
+        RunEvent::Planned(it) => rmp_serde::to_vec_named(&PlannedForm::from(&**it)),
+        RunEvent::Reading(it) => {
+            rmp_serde::to_vec_named(&ReadingForm { at: it.at.0, values: it.values.clone() })
+        }
+        RunEvent::Finding(it) => rmp_serde::to_vec_named(&FindingForm::from(it)),
         RunEvent::Note(it) => rmp_serde::to_vec_named(&NoteForm::from(it)),
         RunEvent::Gap(it) => {
             rmp_serde::to_vec_named(&GapForm { from: it.from.0, to: it.to.0, text: it.text.clone() })
@@ -56,6 +66,14 @@ pub(crate) fn decode(kind: &str, format: u32, body: &[u8]) -> Result<RunEvent, S
             read(body).map(|it: PhaseForm| RunEvent::Phase(PhaseStarted { phase: it.phase, at: Ns(it.at) }))
         }
         "window" => read::<WindowForm>(body).and_then(WindowForm::event),
+        "planned" => read::<PlannedForm>(body).and_then(PlannedForm::event),
+        "reading" => read(body).map(|it: ReadingForm| {
+            let values = it.values.into_iter().filter(|(_, value)| value.is_finite()).collect();
+            RunEvent::Reading(Box::new(Reading { at: Ns(it.at), values }))
+        }),
+        "finding" => read(body).map(|it: FindingForm| {
+            RunEvent::Finding(Finding { at: Ns(it.at), kind: it.kind, body: it.body })
+        }),
         "note" => read(body).map(NoteForm::event),
         "gap" => read(body)
             .map(|it: GapForm| RunEvent::Gap(Gap { from: Ns(it.from), to: Ns(it.to), text: it.text })),
@@ -97,6 +115,27 @@ struct GapForm {
     from: u64,
     to: u64,
     text: String,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct ReadingForm {
+    at: u64,
+    values: Vec<(u16, f64)>,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct FindingForm {
+    at: u64,
+    kind: String,
+    body: String,
+}
+
+impl From<&Finding> for FindingForm {
+    fn from(it: &Finding) -> FindingForm {
+        FindingForm { at: it.at.0, kind: it.kind.clone(), body: it.body.clone() }
+    }
 }
 
 #[derive(Serialize, Deserialize, Default)]

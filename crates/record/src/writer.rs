@@ -109,7 +109,9 @@ impl RunWriter {
             RunEvent::Note(note) => (note.at, note.at),
             RunEvent::Gap(gap) => (gap.from, gap.to),
             RunEvent::Finished(end) => (end.at, end.at),
-            RunEvent::Started(_) => (Ns::ZERO, Ns::ZERO),
+            RunEvent::Reading(reading) => (reading.at, reading.at),
+            RunEvent::Finding(finding) => (finding.at, finding.at),
+            RunEvent::Started(_) | RunEvent::Planned(_) => (Ns::ZERO, Ns::ZERO),
         };
         let missed =
             self.missed.get_or_insert_with(|| Missed { from, to, entries: 0, why: error.to_string() });

@@ -105,6 +105,8 @@ fn started() -> RunStarted {
         max_users,
     };
     RunStarted {
+        measures: Vec::new(),
+        series: Vec::new(),
         run: text("20261121-044000-abcd"),
         tool: text("crucible 0.1.0"),
         started_unix_ms: 1_795_236_000_000,
@@ -182,6 +184,7 @@ fn window(phase: u16, second: u64, steps: Vec<(StepId, Frame)>, users: u64, due:
         duration,
     };
     RunEvent::Window(Box::new(Window {
+        measures: Vec::new(),
         phase,
         from: Ns::from_secs(second),
         to: Ns::from_secs(second + 1),

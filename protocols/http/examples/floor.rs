@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::unwrap_used)]
 
 use crucible_core::{
-    Call, Now, Ns, Outcome, Probe, Protocol, Session, SessionContext, Share, StepId, VuId, Worker,
+    Call, Now, Ns, Outcome, Probe, Protocol, Scope, Session, SessionContext, Share, StepId, VuId, Worker,
     WorkerContext,
 };
 use crucible_http::{HttpProtocol, HttpSettings, RequestSpec};
@@ -53,18 +53,19 @@ fn main() {
                 let (clock, left, failed) = (clock.clone(), Rc::clone(&left), Rc::clone(&failed));
                 tokio::task::spawn_local(async move {
                     let mut probe = Probe::new(&clock);
-                    let mut iteration = 0;
+                    let mut scope = Scope::new(VuId(vu), 1);
                     while left.get() > 0 {
                         left.set(left.get() - 1);
                         probe.begin(clock.now(), true);
-                        let outcome = session.run(Call { step: StepId(0), iteration }, &mut probe).await;
+                        let outcome =
+                            session.run(Call { step: StepId(0), scope: &mut scope }, &mut probe).await;
                         if outcome != Outcome::Ok {
                             failed.set(failed.get() + 1);
                             if failed.get() == 1 {
                                 println!("{outcome:?} {:?} {}", probe.class, probe.detail);
                             }
                         }
-                        iteration += 1;
+                        scope.iteration += 1;
                     }
                 })
             })

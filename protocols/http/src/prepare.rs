@@ -4,8 +4,7 @@ use crate::checks::Check;
 use crate::origin::Origin;
 use crate::settings::{HttpSettings, Timeouts};
 use crate::spec::{Payload, Piece, RequestSpec, is_token, literal};
-use crucible_core::Template;
-use crucible_core::template::Scope;
+use crucible_core::{Scope, Template, VuId};
 use std::io::Write;
 use std::sync::Arc;
 use url::Url;
@@ -98,9 +97,8 @@ impl Prepared {
             return Err("a step has at most 64 checks".to_owned());
         }
         if prepared.is_fixed() {
-            let mut rng = crucible_core::Rng::new(0, "", 0);
             let mut bytes = Vec::new();
-            prepared.render(&mut Scope { vu: 0, iteration: 0, rng: &mut rng }, None, &|_| None, &mut bytes);
+            prepared.render(&mut Scope::new(VuId(0), 0), None, &|_| None, &mut bytes)?;
             prepared.fixed = Some(bytes);
         }
         Ok(prepared)
@@ -117,13 +115,13 @@ impl Prepared {
     /// value of `Cookie` for a path and query.
     pub(crate) fn render(
         &self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope,
         detour: Option<&Detour>,
         cookies: &dyn Fn(&str) -> Option<String>,
         out: &mut Vec<u8>,
-    ) -> usize {
+    ) -> Result<usize, String> {
         let with_body = detour.is_none_or(|detour| detour.with_body);
-        self.render_head(scope, detour, with_body, out);
+        self.render_head(scope, detour, with_body, out)?;
         let target = std::str::from_utf8(out).ok().and_then(|head| head.split(' ').nth(1));
         if let Some(cookies) = target.and_then(cookies) {
             // writing to a Vec cannot fail
@@ -132,7 +130,7 @@ impl Prepared {
         let has_body = with_body && (!self.payload.pieces.is_empty() || self.wants_length());
         if !has_body {
             out.extend_from_slice(b"\r\n");
-            return out.len();
+            return Ok(out.len());
         }
         if let Some(content_type) = &self.content_type {
             let _ = write!(out, "Content-Type: {content_type}\r\n");
@@ -144,37 +142,37 @@ impl Prepared {
             Some(length) => {
                 let _ = write!(out, "{length}\r\n\r\n");
                 let body = out.len();
-                self.payload.render(scope, out);
-                body
+                self.payload.render(scope, out)?;
+                Ok(body)
             }
             None => {
                 out.extend_from_slice(b"\r\n\r\n");
                 let body = out.len();
-                self.payload.render(scope, out);
+                self.payload.render(scope, out)?;
                 let length = (out.len() - body).to_string();
                 let end = number..number;
                 out.splice(end, length.bytes());
-                body + length.len()
+                Ok(body + length.len())
             }
         }
     }
 
     fn render_head(
         &self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope,
         detour: Option<&Detour>,
         with_body: bool,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Result<(), String> {
         // writing to a Vec cannot fail
         match detour {
             None => {
                 out.extend_from_slice(self.method.as_bytes());
                 out.push(b' ');
-                self.target.render(scope, out);
+                self.target.render(scope, out)?;
                 out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
                 match &self.host {
-                    Some(host) => host.render(scope, out),
+                    Some(host) => host.render(scope, out)?,
                     None => out.extend_from_slice(self.origin.authority().as_bytes()),
                 }
             }
@@ -197,9 +195,10 @@ impl Prepared {
             }
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");
-            value.render(scope, out);
+            value.render(scope, out)?;
             out.extend_from_slice(b"\r\n");
         }
+        Ok(())
     }
 
     /// Methods that announce an empty body too (RFC 9110 8.6).
@@ -224,13 +223,14 @@ impl Payload {
             .sum()
     }
 
-    fn render(&self, scope: &mut Scope<'_>, out: &mut Vec<u8>) {
+    fn render(&self, scope: &mut Scope, out: &mut Vec<u8>) -> Result<(), String> {
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => text.render(scope, out),
+                Piece::Text(text) => text.render(scope, out)?,
                 Piece::Bytes(bytes) => out.extend_from_slice(bytes),
             }
         }
+        Ok(())
     }
 }
 

@@ -12,8 +12,7 @@ use crate::protocol::Shard;
 use crate::settings::{CONTINUE_WAIT, CookieMode};
 use crate::{head, redirect};
 use cookie_store::CookieStore;
-use crucible_core::template::Scope;
-use crucible_core::{Call, ErrorClass, Ns, Outcome, Phase, Probe, Rng, Session, SessionContext};
+use crucible_core::{Call, ErrorClass, Ns, Outcome, Phase, Probe, Scope, Session, SessionContext};
 use std::rc::Rc;
 use url::Url;
 
@@ -31,8 +30,6 @@ pub struct HttpSession {
     #[expect(clippy::vec_box, reason = "a connection moves between here and exchanges as one pointer")]
     spare: Vec<Box<Connection>>,
     slot: Slot,
-    rng: Rng,
-    vu: u64,
     jar: Option<Box<CookieStore>>,
 }
 
@@ -41,21 +38,12 @@ pub struct HttpSession {
 struct Operation<'a> {
     shard: &'a Shard,
     step: &'a Prepared,
-    iteration: u64,
     started: Ns,
 }
 
 impl HttpSession {
-    pub(crate) fn new(shard: Rc<Shard>, context: SessionContext) -> HttpSession {
-        HttpSession {
-            connection: None,
-            spare: Vec::new(),
-            slot: shard.deadlines.slot(),
-            rng: Rng::new(context.seed, "http", context.vu.0),
-            vu: context.vu.0,
-            jar: None,
-            shard,
-        }
+    pub(crate) fn new(shard: Rc<Shard>, _context: SessionContext) -> HttpSession {
+        HttpSession { connection: None, spare: Vec::new(), slot: shard.deadlines.slot(), jar: None, shard }
     }
 
     /// An idle connection to the origin that is still good.
@@ -98,11 +86,16 @@ impl HttpSession {
         }
     }
 
-    async fn operate(&mut self, operation: Operation<'_>, probe: &mut Probe<'_>) -> Outcome {
+    async fn operate(
+        &mut self,
+        operation: Operation<'_>,
+        scope: &mut Scope,
+        probe: &mut Probe<'_>,
+    ) -> Outcome {
         let Operation { shard, step, .. } = operation;
-        let rng = self.rng.clone();
+        let rng = scope.rng.clone();
         let first = match self.take(shard, &step.origin) {
-            Some(connection) => match self.exchange(operation, None, connection, probe).await {
+            Some(connection) => match self.exchange(operation, None, connection, scope, probe).await {
                 Ok(answer) if is_final(step, &answer) => {
                     if answer.head.cookies {
                         self.store_cookies(shard, &step.base, &answer);
@@ -110,14 +103,14 @@ impl HttpSession {
                     return self.finish(operation, answer, probe);
                 }
                 Err(fault) if fault.before_answer() && step.idempotent => {
-                    self.rng = rng;
+                    scope.rng = rng;
                     None
                 }
                 other => Some(other),
             },
             None => None,
         };
-        Box::pin(self.go_on(operation, first, probe)).await
+        Box::pin(self.go_on(operation, first, scope, probe)).await
     }
 
     /// Everything beyond one exchange on a kept connection: opening, retrying, following redirects.
@@ -125,6 +118,7 @@ impl HttpSession {
         &mut self,
         operation: Operation<'_>,
         mut first: Option<Result<Incoming, Fault>>,
+        scope: &mut Scope,
         probe: &mut Probe<'_>,
     ) -> Outcome {
         let Operation { shard, step, started, .. } = operation;
@@ -134,8 +128,8 @@ impl HttpSession {
         loop {
             let result = match first.take() {
                 Some(result) => result,
-                None if detour.is_none() => self.fresh(operation, None, probe).await,
-                None => self.anywhere(operation, detour.as_ref(), probe).await,
+                None if detour.is_none() => self.fresh(operation, None, scope, probe).await,
+                None => self.anywhere(operation, detour.as_ref(), scope, probe).await,
             };
             let answer = match result {
                 Ok(answer) => answer,
@@ -168,17 +162,18 @@ impl HttpSession {
         &mut self,
         operation: Operation<'_>,
         detour: Option<&Detour>,
+        scope: &mut Scope,
         probe: &mut Probe<'_>,
     ) -> Result<Incoming, Fault> {
         let origin = detour.map_or(&operation.step.origin, |detour| &detour.origin);
         if let Some(connection) = self.take(operation.shard, origin) {
-            let rng = self.rng.clone();
-            match self.exchange(operation, detour, connection, probe).await {
-                Err(fault) if fault.before_answer() && idempotent(operation.step, detour) => self.rng = rng,
+            let rng = scope.rng.clone();
+            match self.exchange(operation, detour, connection, scope, probe).await {
+                Err(fault) if fault.before_answer() && idempotent(operation.step, detour) => scope.rng = rng,
                 other => return other,
             }
         }
-        self.fresh(operation, detour, probe).await
+        self.fresh(operation, detour, scope, probe).await
     }
 
     /// One exchange on a new connection.
@@ -186,12 +181,13 @@ impl HttpSession {
         &mut self,
         operation: Operation<'_>,
         detour: Option<&Detour>,
+        scope: &mut Scope,
         probe: &mut Probe<'_>,
     ) -> Result<Incoming, Fault> {
         let origin = detour.map_or(&operation.step.origin, |detour| &detour.origin);
         let mut limits = limits(&mut self.slot, operation);
         let connection = operation.shard.dialer.open(origin, &mut limits, probe).await?;
-        self.exchange(operation, detour, connection, probe).await
+        self.exchange(operation, detour, connection, scope, probe).await
     }
 
     /// One exchange on this connection, which is kept afterwards if it may be used again. Dropping the future drops
@@ -201,6 +197,7 @@ impl HttpSession {
         operation: Operation<'_>,
         detour: Option<&Detour>,
         mut connection: Box<Connection>,
+        scope: &mut Scope,
         probe: &mut Probe<'_>,
     ) -> Result<Incoming, Fault> {
         let Operation { shard, step, .. } = operation;
@@ -224,7 +221,14 @@ impl HttpSession {
             }
             _ => {
                 let mut bytes = shard.buffer();
-                let body = self.render(operation, detour, &mut bytes);
+                let body = match self.render(operation, detour, scope, &mut bytes) {
+                    Ok(body) => body,
+                    Err(missing) => {
+                        // nothing was sent: the connection is as good as before
+                        self.keep(shard, connection);
+                        return Err(Fault::Told(ErrorClass::Value, missing));
+                    }
+                };
                 let mut limits = limits(&mut self.slot, operation);
                 limits.part(step.timeouts.send, probe.marked_at());
                 let with_body = detour.is_none_or(|detour| detour.with_body);
@@ -255,7 +259,13 @@ impl HttpSession {
 
 impl HttpSession {
     /// Writes the request to `out`; returns where its body begins.
-    fn render(&mut self, operation: Operation<'_>, detour: Option<&Detour>, out: &mut Vec<u8>) -> usize {
+    fn render(
+        &self,
+        operation: Operation<'_>,
+        detour: Option<&Detour>,
+        scope: &mut Scope,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, String> {
         let step = operation.step;
         let base = detour.map_or(&step.base, |detour| &detour.url);
         let own = step.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("cookie"));
@@ -266,8 +276,7 @@ impl HttpSession {
                 jar?.get_request_values(&url).map(|(name, value)| format!("{name}={value}")).collect();
             (!pairs.is_empty()).then(|| pairs.join("; "))
         };
-        let mut scope = Scope { vu: self.vu, iteration: operation.iteration, rng: &mut self.rng };
-        step.render(&mut scope, detour, &cookies, out)
+        step.render(scope, detour, &cookies, out)
     }
 
     fn store_cookies(&mut self, shard: &Shard, url: &Url, answer: &Incoming) {
@@ -312,7 +321,7 @@ impl HttpSession {
 }
 
 impl Session for HttpSession {
-    async fn run(&mut self, call: Call, probe: &mut Probe<'_>) -> Outcome {
+    async fn run(&mut self, call: Call<'_>, probe: &mut Probe<'_>) -> Outcome {
         let shard = Rc::clone(&self.shard);
         let Some(step) = shard.steps.get(usize::from(call.step.0)).and_then(Option::as_ref) else {
             probe.fail(ErrorClass::Local, || format!("step {} is not a step of http", call.step.0));
@@ -320,8 +329,8 @@ impl Session for HttpSession {
         };
         self.slot.arm(step.timeouts.total);
         let started = probe.marked_at();
-        let operation = Operation { shard: &shard, step, iteration: call.iteration, started };
-        let outcome = self.operate(operation, probe).await;
+        let operation = Operation { shard: &shard, step, started };
+        let outcome = self.operate(operation, call.scope, probe).await;
         self.slot.disarm();
         outcome
     }
@@ -427,7 +436,9 @@ mod tests {
         let mut session = worker.session(SessionContext { vu: VuId(0), seed: 1 });
         let mut probe = Probe::new(&Still);
         let held = size_of::<HttpSession>() + size_of::<Connection>();
-        let running = size_of_val(&session.run(Call { step: StepId(0), iteration: 0 }, &mut probe));
+        let mut scope = Scope::new(VuId(0), 1);
+        let call = Call { step: StepId(0), scope: &mut scope };
+        let running = size_of_val(&session.run(call, &mut probe));
         assert!(held <= 512, "an idle user holds {held} bytes");
         assert!(running <= 2048, "a call under way holds {running} bytes");
     }

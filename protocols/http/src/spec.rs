@@ -151,7 +151,12 @@ impl RequestSpec {
 
     /// The form in which steps carry it.
     pub fn into_step(self) -> StepSpec {
-        StepSpec { default_name: self.name.clone(), checks: self.check_names(), body: Arc::new(self) }
+        StepSpec {
+            default_name: self.name.clone(),
+            checks: self.check_names(),
+            measures: Vec::new(),
+            body: Arc::new(self),
+        }
     }
 }
 
@@ -174,7 +179,7 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
 
 /// A template that renders to exactly `text`.
 pub(crate) fn literal(text: &str) -> Template {
-    Template::parse(&text.replace("${", "$${")).unwrap_or_default()
+    Template::of_literal(text)
 }
 
 /// Whether `text` is a token (RFC 9110 5.6.2): the form of methods and header names.

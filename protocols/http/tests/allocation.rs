@@ -47,12 +47,13 @@ fn a_small_exchange_on_a_kept_connection_allocates_nothing() {
         let mut session = worker.session(SessionContext { vu: VuId(0), seed: 1 });
         let mut probe = Probe::new(&clock);
         let mut before = 0;
+        let mut scope = crucible_core::Scope::new(VuId(0), 1);
         for iteration in 0..600 {
             if iteration == 100 {
                 before = COUNT.with(Cell::get);
             }
             probe.begin(crucible_core::Now::now(&clock), true);
-            let outcome = session.run(Call { step: StepId(0), iteration }, &mut probe).await;
+            let outcome = session.run(Call { step: StepId(0), scope: &mut scope }, &mut probe).await;
             assert_eq!(outcome, Outcome::Ok, "{}", probe.detail);
         }
         COUNT.with(Cell::get) - before

@@ -84,7 +84,7 @@ fn sent(step: &Value) -> String {
 
 fn run(protocol: &HttpProtocol) {
     use crucible_core::{
-        Call, Now, Ns, Probe, Protocol, Session, SessionContext, Share, VuId, Worker, WorkerContext,
+        Call, Now, Ns, Probe, Protocol, Scope, Session, SessionContext, Share, VuId, Worker, WorkerContext,
     };
     struct Still;
     impl Now for Still {
@@ -96,7 +96,9 @@ fn run(protocol: &HttpProtocol) {
     runtime.block_on(async {
         let worker = protocol.worker(&WorkerContext { share: Share::ALL, seed: 1 }).unwrap();
         let mut session = worker.session(SessionContext { vu: VuId(7), seed: 1 });
-        session.run(Call { step: StepId(0), iteration: 2 }, &mut Probe::new(&Still)).await;
+        let mut scope = Scope::new(VuId(7), 1);
+        scope.iteration = 2;
+        session.run(Call { step: StepId(0), scope: &mut scope }, &mut Probe::new(&Still)).await;
     });
 }
 

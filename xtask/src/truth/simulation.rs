@@ -27,7 +27,12 @@ pub(super) fn closed(users: f64, length: Ns) -> LoadPhase {
 /// A plan of one step under these phases.
 pub(super) fn plan(phases: Vec<LoadPhase>, seed: u64) -> Plan {
     let load = Load { profile: "simulated", start_delay: Ns::ZERO, phases, graceful_stop: Ns::from_secs(5) };
-    let spec = StepSpec { default_name: "call".into(), checks: Vec::new(), body: Arc::new(()) };
+    let spec = StepSpec {
+        default_name: "call".into(),
+        checks: Vec::new(),
+        measures: Vec::new(),
+        body: Arc::new(()),
+    };
     let step = Step {
         id: StepId(0),
         name: "call".into(),
@@ -35,6 +40,7 @@ pub(super) fn plan(phases: Vec<LoadPhase>, seed: u64) -> Plan {
         role: StepRole::Main,
         protocol: "sim",
         think: None,
+        measures: Vec::new(),
         spec,
     };
     let scenario = Scenario {
@@ -53,6 +59,7 @@ pub(super) fn plan(phases: Vec<LoadPhase>, seed: u64) -> Plan {
         seed,
         scenarios: vec![scenario],
         steps: vec![step],
+        measures: Vec::new(),
         tests: vec![Test {
             name: "test".into(),
             scenarios: vec![ScenarioId(0)],
@@ -113,6 +120,7 @@ pub(super) fn run(
             meeting: meeting.clone(),
             control: control.clone(),
             window: Ns::from_secs(1),
+            unix_start: Ns::ZERO,
         };
         let outlet = Rc::new(Outlet::default());
         outlets.push(outlet.clone());

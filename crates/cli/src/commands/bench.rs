@@ -92,8 +92,10 @@ fn plan(args: &BenchArgs) -> Result<Plan, CliError> {
             role: StepRole::Main,
             protocol: "http",
             think: None,
+            measures: Vec::new(),
             spec: step,
         }],
+        measures: Vec::new(),
         tests: vec![Test {
             name: "bench".into(),
             scenarios: vec![ScenarioId(0)],

@@ -1,8 +1,10 @@
 //! The stored form of a run's first entry.
 
 use super::MOST_ROWS;
-use crate::event::{Model, PhaseMeta, RunEvent, RunStarted, ScenarioMeta, StepMeta, TestMeta};
-use crucible_core::Ns;
+use crate::event::{
+    Model, PhaseMeta, Planned, RunEvent, RunStarted, ScenarioMeta, SeriesMeta, StepMeta, TestMeta,
+};
+use crucible_core::{MeasureKind, MeasureSpec, Ns};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Default)]
@@ -19,6 +21,8 @@ pub(super) struct StartedForm {
     scenarios: Vec<ScenarioForm>,
     steps: Vec<StepForm>,
     tests: Vec<TestForm>,
+    measures: Vec<MeasureForm>,
+    series: Vec<SeriesForm>,
     phases: Vec<PhaseMetaForm>,
     lateness_floor: u64,
     lateness_share: f64,
@@ -65,29 +69,142 @@ struct PhaseMetaForm {
     max_users: u64,
 }
 
-impl From<&RunStarted> for StartedForm {
-    fn from(it: &RunStarted) -> StartedForm {
-        let step = |s: &StepMeta| StepForm {
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct MeasureForm {
+    name: String,
+    kind: String,
+    unit: String,
+    marks: Vec<(String, Option<f64>)>,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct SeriesForm {
+    component: String,
+    name: String,
+    unit: String,
+    doc: String,
+}
+
+/// Tests and phases that were decided on while the run went on.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+pub(super) struct PlannedForm {
+    tests: Vec<TestForm>,
+    phases: Vec<PhaseMetaForm>,
+}
+
+impl From<&StepMeta> for StepForm {
+    fn from(s: &StepMeta) -> StepForm {
+        StepForm {
             name: s.name.clone(),
             scenario: s.scenario,
             role: s.role.clone(),
             protocol: s.protocol.clone(),
             checks: s.checks.clone(),
-        };
-        let test = |t: &TestMeta| TestForm {
+        }
+    }
+}
+
+impl From<&TestMeta> for TestForm {
+    fn from(t: &TestMeta) -> TestForm {
+        TestForm {
             name: t.name.clone(),
             scenarios: t.scenarios.clone(),
             thresholds: t.thresholds.clone(),
             load: t.load.clone(),
-        };
-        let phase = |p: &PhaseMeta| PhaseMetaForm {
+        }
+    }
+}
+
+impl TestForm {
+    fn meta(self) -> TestMeta {
+        TestMeta { name: self.name, scenarios: self.scenarios, thresholds: self.thresholds, load: self.load }
+    }
+}
+
+impl From<&PhaseMeta> for PhaseMetaForm {
+    fn from(p: &PhaseMeta) -> PhaseMetaForm {
+        PhaseMetaForm {
             name: p.name.clone(),
             test: p.test,
             length: p.length.0,
             model: if p.model == Model::Open { "open" } else { "closed" }.into(),
             planned: p.planned,
             max_users: p.max_users,
+        }
+    }
+}
+
+impl PhaseMetaForm {
+    fn meta(self) -> PhaseMeta {
+        PhaseMeta {
+            name: self.name,
+            test: self.test,
+            length: Ns(self.length),
+            model: if self.model == "open" { Model::Open } else { Model::Closed },
+            planned: self.planned,
+            max_users: self.max_users,
+        }
+    }
+}
+
+impl From<&MeasureSpec> for MeasureForm {
+    fn from(m: &MeasureSpec) -> MeasureForm {
+        let marks = if let MeasureKind::Tally(marks) = &m.kind { marks.clone() } else { Vec::new() };
+        MeasureForm { name: m.name.clone(), kind: m.kind.name().into(), unit: m.unit.clone(), marks }
+    }
+}
+
+impl MeasureForm {
+    fn spec(self) -> MeasureSpec {
+        let kind = match self.kind.as_str() {
+            "counter" => MeasureKind::Counter,
+            "rate" => MeasureKind::Rate,
+            "trend" => MeasureKind::Trend,
+            "tally" => MeasureKind::Tally(self.marks),
+            _ => MeasureKind::Gauge,
         };
+        MeasureSpec { name: self.name, kind, unit: self.unit }
+    }
+}
+
+impl From<&SeriesMeta> for SeriesForm {
+    fn from(s: &SeriesMeta) -> SeriesForm {
+        SeriesForm {
+            component: s.component.clone(),
+            name: s.name.clone(),
+            unit: s.unit.clone(),
+            doc: s.doc.clone(),
+        }
+    }
+}
+
+impl From<&Planned> for PlannedForm {
+    fn from(it: &Planned) -> PlannedForm {
+        PlannedForm {
+            tests: it.tests.iter().map(TestForm::from).collect(),
+            phases: it.phases.iter().map(PhaseMetaForm::from).collect(),
+        }
+    }
+}
+
+impl PlannedForm {
+    pub(super) fn event(self) -> Result<RunEvent, String> {
+        if self.tests.len() > MOST_ROWS || self.phases.len() > MOST_ROWS {
+            return Err(format!("it names more than {MOST_ROWS} tests or phases"));
+        }
+        Ok(RunEvent::Planned(Box::new(Planned {
+            tests: self.tests.into_iter().map(TestForm::meta).collect(),
+            phases: self.phases.into_iter().map(PhaseMetaForm::meta).collect(),
+        })))
+    }
+}
+
+impl From<&RunStarted> for StartedForm {
+    fn from(it: &RunStarted) -> StartedForm {
+        let scenario = |s: &ScenarioMeta| ScenarioForm { name: s.name.clone(), weight: s.weight };
         StartedForm {
             run: it.run.clone(),
             tool: it.tool.clone(),
@@ -97,14 +214,12 @@ impl From<&RunStarted> for StartedForm {
             plan_text: it.plan_text.clone(),
             seed: it.seed,
             target: it.target.clone(),
-            scenarios: it
-                .scenarios
-                .iter()
-                .map(|s| ScenarioForm { name: s.name.clone(), weight: s.weight })
-                .collect(),
-            steps: it.steps.iter().map(step).collect(),
-            tests: it.tests.iter().map(test).collect(),
-            phases: it.phases.iter().map(phase).collect(),
+            scenarios: it.scenarios.iter().map(scenario).collect(),
+            steps: it.steps.iter().map(StepForm::from).collect(),
+            tests: it.tests.iter().map(TestForm::from).collect(),
+            measures: it.measures.iter().map(MeasureForm::from).collect(),
+            series: it.series.iter().map(SeriesForm::from).collect(),
+            phases: it.phases.iter().map(PhaseMetaForm::from).collect(),
             lateness_floor: it.lateness_floor.0,
             lateness_share: it.lateness_share,
             pacing: it.pacing.clone(),
@@ -117,9 +232,10 @@ impl From<&RunStarted> for StartedForm {
 
 impl StartedForm {
     pub(super) fn event(self) -> Result<RunEvent, String> {
-        let largest = [self.scenarios.len(), self.steps.len(), self.tests.len(), self.phases.len()];
-        if largest.into_iter().any(|rows| rows > MOST_ROWS) {
-            return Err(format!("it names more than {MOST_ROWS} steps, scenarios, tests or phases"));
+        let rows = [self.scenarios.len(), self.steps.len(), self.tests.len(), self.phases.len()];
+        let series = [self.measures.len(), self.series.len()];
+        if rows.into_iter().chain(series).any(|rows| rows > MOST_ROWS) {
+            return Err(format!("it names more than {MOST_ROWS} steps, scenarios, tests, phases or series"));
         }
         let step = |s: StepForm| StepMeta {
             name: s.name,
@@ -128,20 +244,9 @@ impl StartedForm {
             protocol: s.protocol,
             checks: s.checks,
         };
-        let test = |t: TestForm| TestMeta {
-            name: t.name,
-            scenarios: t.scenarios,
-            thresholds: t.thresholds,
-            load: t.load,
-        };
-        let phase = |p: PhaseMetaForm| PhaseMeta {
-            name: p.name,
-            test: p.test,
-            length: Ns(p.length),
-            model: if p.model == "open" { Model::Open } else { Model::Closed },
-            planned: p.planned,
-            max_users: p.max_users,
-        };
+        let scenario = |s: ScenarioForm| ScenarioMeta { name: s.name, weight: s.weight };
+        let series =
+            |s: SeriesForm| SeriesMeta { component: s.component, name: s.name, unit: s.unit, doc: s.doc };
         Ok(RunEvent::Started(Box::new(RunStarted {
             run: self.run,
             tool: self.tool,
@@ -151,14 +256,12 @@ impl StartedForm {
             plan_text: self.plan_text,
             seed: self.seed,
             target: self.target,
-            scenarios: self
-                .scenarios
-                .into_iter()
-                .map(|s| ScenarioMeta { name: s.name, weight: s.weight })
-                .collect(),
+            scenarios: self.scenarios.into_iter().map(scenario).collect(),
             steps: self.steps.into_iter().map(step).collect(),
-            tests: self.tests.into_iter().map(test).collect(),
-            phases: self.phases.into_iter().map(phase).collect(),
+            tests: self.tests.into_iter().map(TestForm::meta).collect(),
+            measures: self.measures.into_iter().map(MeasureForm::spec).collect(),
+            series: self.series.into_iter().map(series).collect(),
+            phases: self.phases.into_iter().map(PhaseMetaForm::meta).collect(),
             lateness_floor: Ns(self.lateness_floor),
             lateness_share: self.lateness_share,
             pacing: self.pacing,

@@ -4,7 +4,8 @@ use super::MOST_ROWS;
 use crate::event::{RunEvent, Users, Window};
 use crucible_core::frame::CODES;
 use crucible_core::{
-    ErrorClass, Frame, Histogram, IterationFrame, LagFrame, Ns, Outcome, Phase, ScenarioId, StepId,
+    ErrorClass, Frame, Histogram, IterationFrame, LagFrame, MeasureFrame, MeasureId, Ns, Outcome, Phase,
+    ScenarioId, StepId,
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -19,6 +20,7 @@ pub(super) struct WindowForm {
     from: u64,
     to: u64,
     steps: Vec<(u16, FrameForm)>,
+    measures: Vec<(u16, MeasureForm)>,
     iterations: Vec<(u16, IterationForm)>,
     lag: LagForm,
     users_active: u64,
@@ -48,6 +50,20 @@ struct FrameForm {
     bytes_out: u64,
     connections: u64,
     checks: Vec<(u64, u64)>,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct MeasureForm {
+    count: u64,
+    sum: f64,
+    min: f64,
+    max: f64,
+    last: f64,
+    held: u64,
+    negative: u64,
+    values: ByteBuf,
+    tallies: Vec<u64>,
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -105,6 +121,7 @@ impl From<&Window> for WindowForm {
             from: it.from.0,
             to: it.to.0,
             steps: it.steps.iter().map(|(id, frame)| (id.0, FrameForm::from(frame))).collect(),
+            measures: it.measures.iter().map(|(id, frame)| (id.0, MeasureForm::from(frame))).collect(),
             iterations: it.iterations.iter().map(|(id, frame)| (id.0, IterationForm::from(frame))).collect(),
             lag: LagForm {
                 generator: put(&it.lag.generator),
@@ -127,8 +144,9 @@ impl From<&Window> for WindowForm {
 
 impl WindowForm {
     pub(super) fn event(self) -> Result<RunEvent, String> {
-        if self.steps.len() > MOST_ROWS || self.iterations.len() > MOST_ROWS {
-            return Err(format!("it has more than {MOST_ROWS} steps or scenarios"));
+        if [self.steps.len(), self.iterations.len(), self.measures.len()].iter().any(|rows| *rows > MOST_ROWS)
+        {
+            return Err(format!("it has more than {MOST_ROWS} steps, scenarios or measures"));
         }
         let mut lag = LagFrame {
             cpu: Ns(self.lag.cpu),
@@ -140,12 +158,14 @@ impl WindowForm {
         take(&self.lag.pool, &mut lag.pool)?;
         take(&self.lag.heartbeat, &mut lag.heartbeat)?;
         let steps = self.steps.into_iter().map(|(id, frame)| Ok((StepId(id), frame.frame()?)));
+        let measures = self.measures.into_iter().map(|(id, frame)| Ok((MeasureId(id), frame.frame()?)));
         let iterations = self.iterations.into_iter().map(|(id, frame)| Ok((ScenarioId(id), frame.frame()?)));
         Ok(RunEvent::Window(Box::new(Window {
             phase: self.phase,
             from: Ns(self.from),
             to: Ns(self.to),
             steps: steps.collect::<Result<_, String>>()?,
+            measures: measures.collect::<Result<_, String>>()?,
             iterations: iterations.collect::<Result<_, String>>()?,
             lag,
             users: Users { active: count(self.users_active)?, busy: count(self.users_busy)? },
@@ -155,6 +175,45 @@ impl WindowForm {
             process_cpu: Ns(self.process_cpu),
             process_rss: self.process_rss,
         })))
+    }
+}
+
+impl From<&MeasureFrame> for MeasureForm {
+    fn from(it: &MeasureFrame) -> MeasureForm {
+        MeasureForm {
+            count: it.count,
+            sum: it.sum,
+            min: it.min,
+            max: it.max,
+            last: it.last,
+            held: it.held,
+            negative: it.negative,
+            values: put(&it.values),
+            tallies: it.tallies.clone(),
+        }
+    }
+}
+
+impl MeasureForm {
+    fn frame(self) -> Result<MeasureFrame, String> {
+        let figures = [self.sum, self.min, self.max, self.last];
+        if figures.iter().any(|figure| !figure.is_finite()) || self.tallies.len() > MOST_ROWS {
+            return Err("a measure in it cannot be read".into());
+        }
+        let tallies = self.tallies.into_iter().map(count).collect::<Result<_, _>>()?;
+        let mut frame = MeasureFrame {
+            count: count(self.count)?,
+            sum: self.sum,
+            min: self.min,
+            max: self.max,
+            last: self.last,
+            held: count(self.held)?,
+            negative: count(self.negative)?,
+            values: Histogram::default(),
+            tallies,
+        };
+        take(&self.values, &mut frame.values)?;
+        Ok(frame)
     }
 }
 

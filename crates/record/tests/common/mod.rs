@@ -94,6 +94,7 @@ pub(crate) fn window(index: u64, seed: u64) -> Window {
         from: Ns::from_secs(index),
         to: Ns::from_secs(index + 1),
         steps,
+        measures: Vec::new(),
         iterations: vec![(ScenarioId(0), iteration)],
         lag,
         users: Users { active: 4, busy: 3 },

@@ -4,8 +4,8 @@ use super::Dialect;
 use crate::clock::WallClock;
 use crate::servers::{Action, ScriptServer};
 use crucible_core::{
-    Call, ErrorClass, Now, Ns, Outcome, Phase, Probe, Protocol, Session, SessionContext, Share, StepId, VuId,
-    Worker, WorkerContext,
+    Call, ErrorClass, Now, Ns, Outcome, Phase, Probe, Protocol, Scope, Session, SessionContext, Share,
+    StepId, VuId, Worker, WorkerContext,
 };
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 use std::future::{Future, poll_fn};
@@ -121,7 +121,9 @@ impl<S: Session> Live<S> {
 
     /// One call that is dropped after `polls` polls. `None` if it was.
     pub(super) fn call_for(&mut self, polls: usize) -> Option<Seen> {
-        let call = Call { step: StepId(0), iteration: self.calls };
+        let mut scope = Scope::new(VuId(0), 1);
+        scope.iteration = self.calls;
+        let call = Call { step: StepId(0), scope: &mut scope };
         self.calls += 1;
         let (clock, case) = (self.clock, self.case);
         let mut probe = Probe::new(&clock);

@@ -94,7 +94,7 @@ pub struct SimSession {
 }
 
 impl Session for SimSession {
-    async fn run(&mut self, _call: Call, probe: &mut Probe<'_>) -> Outcome {
+    async fn run(&mut self, _call: Call<'_>, probe: &mut Probe<'_>) -> Outcome {
         let behaviour = self.protocol.behaviour;
         let now = probe.now();
         let (number, departs) = {

@@ -20,9 +20,9 @@ pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> Option<(Payloa
     if let [_, second, ..] = present.as_slice() {
         fields.error(second, "a request has one body", format!("keep one of {}", present.join(", ")));
     }
-    let text = fields.text("body").and_then(|text| template(fields, "body", &text));
-    let json = fields.get("json").and_then(|node| template(fields, "json", &json(node)));
-    let form = form(fields);
+    let text = fields.text("body").and_then(|text| template(context, fields, "body", &text));
+    let json = fields.get("json").and_then(|node| template(context, fields, "json", &json(node)));
+    let form = form(fields, context);
     let multipart = multipart(fields, context);
     let file = fields.text("file").and_then(|name| file(fields, "file", &name, context));
     let single = |piece: Piece| Payload { pieces: vec![piece] };
@@ -59,7 +59,7 @@ pub(super) fn json(node: &Node) -> String {
     }
 }
 
-fn form(fields: &Fields<'_>) -> Option<Payload> {
+fn form(fields: &Fields<'_>, context: &StepContext) -> Option<Payload> {
     let table = fields.table("form")?;
     let mut out = String::new();
     for (name, _, node) in table.all() {
@@ -74,7 +74,7 @@ fn form(fields: &Fields<'_>) -> Option<Payload> {
             out.push_str(&format!("{}={}", encode_value(name), encode_around(&text, &encode_value)));
         }
     }
-    let text = template(fields, "form", &out)?;
+    let text = template(context, fields, "form", &out)?;
     Some(Payload { pieces: vec![Piece::Text(text)] })
 }
 
@@ -105,7 +105,7 @@ fn multipart(fields: &Fields<'_>, context: &StepContext) -> Option<Payload> {
                 }
                 match (path, text) {
                     (Some(path), None) => file(&part, "file", &path, context).map(Piece::Bytes),
-                    (None, Some(text)) => template(&part, "text", &text).map(Piece::Text),
+                    (None, Some(text)) => template(context, &part, "text", &text).map(Piece::Text),
                     _ => {
                         table.error(name, "a part has one content", "write {file: PATH} or {text: ...}");
                         None
@@ -113,7 +113,7 @@ fn multipart(fields: &Fields<'_>, context: &StepContext) -> Option<Payload> {
                 }
             }
             _ => match node.scalar() {
-                Some(text) => template(&table, name, &text).map(Piece::Text),
+                Some(text) => template(context, &table, name, &text).map(Piece::Text),
                 None => {
                     table.error(
                         name,

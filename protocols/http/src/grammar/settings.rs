@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// Reads the settings; mistakes go to the fields' diagnostics.
 pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> HttpSettings {
-    let mut settings = HttpSettings { headers: step::headers(fields), ..HttpSettings::default() };
+    let mut settings = HttpSettings { headers: step::headers(fields, context), ..HttpSettings::default() };
     settings.timeouts = step::limits(fields).over(&settings.timeouts);
     if settings.timeouts.total == Ns::ZERO {
         fields.error(

@@ -24,9 +24,9 @@ const METHODS: [(&str, &str); 7] = [
 pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> Option<RequestSpec> {
     let place = opener(fields);
     // everything else is read even if the opener is wrong, so that all mistakes are told at once
-    let query = query(fields);
-    let mut headers = headers(fields);
-    headers.extend(auth(fields));
+    let query = query(fields, context);
+    let mut headers = headers(fields, context);
+    headers.extend(auth(fields, context));
     let body = payload::read(fields, context);
     let checks = check::read(fields);
     let limits = limits(fields);
@@ -110,7 +110,7 @@ fn address(
         path.push(if path.contains('?') { '&' } else { '?' });
         path.push_str(&format!("{name}={value}"));
     }
-    let target = template(fields, key, &path)?;
+    let target = template(context, fields, key, &path)?;
     let shown = target.literal().map_or_else(|| format!("{origin}/"), |path| format!("{origin}{path}"));
     match crate::spec::parse_url(&shown).and_then(|url| Origin::of(&url).map(|_| url)) {
         Ok(mut url) => {
@@ -169,13 +169,13 @@ fn split_address<'t>(
     }
 }
 
-fn query(fields: &Fields<'_>) -> Vec<(String, String)> {
+fn query(fields: &Fields<'_>, context: &StepContext) -> Vec<(String, String)> {
     let Some(table) = fields.table("query") else { return Vec::new() };
     let mut pairs = Vec::new();
     for (name, _, node) in table.all() {
         for value in node.as_list().unwrap_or(std::slice::from_ref(node)) {
             match value.scalar() {
-                Some(text) if template(&table, name, &text).is_some() => {
+                Some(text) if template(context, &table, name, &text).is_some() => {
                     pairs.push((encode_value(name), encode_around(&text, &encode_value)));
                 }
                 Some(_) => {}
@@ -187,7 +187,7 @@ fn query(fields: &Fields<'_>) -> Vec<(String, String)> {
 }
 
 /// A table of headers, of a step or of the settings.
-pub(super) fn headers(fields: &Fields<'_>) -> Vec<(String, Template)> {
+pub(super) fn headers(fields: &Fields<'_>, context: &StepContext) -> Vec<(String, Template)> {
     let Some(table) = fields.table("headers") else { return Vec::new() };
     let mut headers = Vec::new();
     for (name, _, node) in table.all() {
@@ -199,7 +199,7 @@ pub(super) fn headers(fields: &Fields<'_>) -> Vec<(String, Template)> {
             table.error(name, "a header value holds a line end", "write it on one line");
             continue;
         }
-        if let Some(value) = template(&table, name, text.trim()) {
+        if let Some(value) = template(context, &table, name, text.trim()) {
             match check_header(name, &value) {
                 Ok(()) => headers.push((name.to_owned(), value)),
                 Err(text) => table.error(name, text, ""),
@@ -209,7 +209,7 @@ pub(super) fn headers(fields: &Fields<'_>) -> Vec<(String, Template)> {
     headers
 }
 
-fn auth(fields: &Fields<'_>) -> Option<(String, Template)> {
+fn auth(fields: &Fields<'_>, context: &StepContext) -> Option<(String, Template)> {
     let table = fields.table("auth")?;
     let bearer = table.text("bearer");
     let basic = table.table("basic").and_then(|basic| {
@@ -220,7 +220,7 @@ fn auth(fields: &Fields<'_>) -> Option<(String, Template)> {
     table.finish();
     let value = match (bearer, basic) {
         (Some(token), None) if !has_line_end(&token) => {
-            template(&table, "bearer", &format!("Bearer {}", token.trim()))?
+            template(context, &table, "bearer", &format!("Bearer {}", token.trim()))?
         }
         (None, Some((user, password))) => {
             let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));

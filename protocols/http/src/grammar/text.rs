@@ -1,5 +1,6 @@
 //! Text with `${...}` places in it: encoding what stands between the places, and telling mistakes at their place.
 
+use crucible_core::protocol::StepContext;
 use crucible_core::{Fields, Template};
 
 /// Applies `encode` to the literal text and to the words of `choice(...)`, and leaves the places alone.
@@ -54,8 +55,15 @@ fn percent(text: &str, keep: impl Fn(u8) -> bool) -> String {
 }
 
 /// Compiles the value of `key`, noting a mistake at its place.
-pub(super) fn template(fields: &Fields<'_>, key: &str, text: &str) -> Option<Template> {
-    match Template::parse(text) {
+pub(super) fn template(
+    context: &StepContext,
+    fields: &Fields<'_>,
+    key: &str,
+    text: &str,
+) -> Option<Template> {
+    let at = fields.all().find(|(name, ..)| *name == key).map_or(fields.at, |(_, _, node)| node.at);
+    context.symbols.reading(at, &fields.path_of(key));
+    match Template::parse(text, &context.symbols) {
         Ok(template) => Some(template),
         Err(hint) => {
             fields.error(key, format!("{text:?} cannot be read here"), hint);

@@ -2,8 +2,8 @@
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 use crucible_core::{
-    Call, ErrorClass, Now, Ns, Outcome, Phase, Probe, Protocol, Session, SessionContext, Share, StepId, VuId,
-    Worker, WorkerContext,
+    Call, ErrorClass, Now, Ns, Outcome, Phase, Probe, Protocol, Scope, Session, SessionContext, Share,
+    StepId, VuId, Worker, WorkerContext,
 };
 use crucible_http::{HttpProtocol, HttpSession, HttpSettings, RequestSpec};
 use crucible_testkit::WallClock;
@@ -38,6 +38,7 @@ pub struct Rig {
     pub session: HttpSession,
     clock: WallClock,
     calls: u64,
+    scope: Scope,
 }
 
 impl Rig {
@@ -51,11 +52,12 @@ impl Rig {
             let worker = protocol.worker(&WorkerContext { share: Share::ALL, seed: 1 }).unwrap();
             worker.session(SessionContext { vu: VuId(3), seed: 1 })
         });
-        Rig { runtime, local, session, clock: WallClock::new(), calls: 0 }
+        Rig { runtime, local, session, clock: WallClock::new(), calls: 0, scope: Scope::new(VuId(3), 1) }
     }
 
     pub fn call(&mut self, step: u16) -> Seen {
-        let call = Call { step: StepId(step), iteration: self.calls };
+        self.scope.iteration = self.calls;
+        let call = Call { step: StepId(step), scope: &mut self.scope };
         self.calls += 1;
         let mut probe = Probe::new(&self.clock);
         probe.begin(self.clock.now(), true);
