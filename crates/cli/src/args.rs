@@ -76,6 +76,9 @@ pub struct RunArgs {
     pub plan: PathBuf,
     /// Tests to run [default: all]
     pub tests: Vec<String>,
+    /// Run a selection of tests that the plan names, as in `quick`
+    #[arg(long, value_name = "NAME", conflicts_with = "tests")]
+    pub suite: Option<String>,
     #[command(flatten)]
     pub overrides: PlanOverrides,
     #[command(flatten)]

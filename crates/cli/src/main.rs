@@ -8,6 +8,7 @@ mod catalogue;
 mod commands;
 mod conduct;
 mod exit;
+mod grounds;
 mod live;
 mod machine;
 mod out;

@@ -2,8 +2,10 @@
 
 use crate::catalogue::GRAMMARS;
 use crate::exit::CliError;
+use crate::grounds::{self, Started};
 use crate::out;
 use crucible_core::{Diagnostic, Severity};
+use crucible_plan::suites::ground_of;
 use crucible_plan::{Plan, ReadOptions};
 use std::collections::HashMap;
 use std::fs;
@@ -31,27 +33,63 @@ pub fn locate(name: &Path) -> PathBuf {
 /// Reads a plan file; warnings are told, mistakes end it.
 pub fn load(name: &Path, overrides: &PlanOverrides) -> Result<Plan, CliError> {
     let path = locate(name);
-    let bytes = fs::read(&path).map_err(|e| {
+    let text = text_of(&path)?;
+    read(&text, &path.display().to_string(), folder_of(&path), overrides)
+}
+
+/// Reads a plan file to run it: if it names a system of the proving ground and no target is given, the system is started
+/// and the plan reads as if its address had been given.
+pub fn load_with_ground(name: &Path, overrides: &PlanOverrides) -> Result<(Plan, Option<Started>), CliError> {
+    let path = locate(name);
+    let text = text_of(&path)?;
+    let shown = path.display().to_string();
+    let wanted = if overrides.target.is_none() { ground_of(&text) } else { None };
+    let Some(wanted) = wanted else { return Ok((read(&text, &shown, folder_of(&path), overrides)?, None)) };
+    // mistakes are told before anything is started
+    read_quietly(&text, &shown, folder_of(&path), overrides)?;
+    let ground = grounds::start(&wanted.system, &wanted.truth)?;
+    out::note(&format!("started the proving ground's `{}` at {}", wanted.system, ground.url));
+    let mut env = ground.variables();
+    env.extend(overrides.env.iter().cloned());
+    let overrides = PlanOverrides { target: Some(ground.url.clone()), seed: overrides.seed, env };
+    Ok((read(&text, &shown, folder_of(&path), &overrides)?, Some(ground)))
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+fn text_of(path: &Path) -> Result<String, CliError> {
+    let bytes = fs::read(path).map_err(|e| {
         let hint = match e.kind() {
             std::io::ErrorKind::NotFound => "check the name; a folder must hold a plan.yaml",
             _ => "check its permissions",
         };
         CliError::usage(format!("failed to read the plan {}: {e}\n  {hint}", path.display()))
     })?;
-    let text = String::from_utf8(bytes).map_err(|e| {
+    String::from_utf8(bytes).map_err(|e| {
         let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         let name = path.display();
         CliError::usage(format!(
             "failed to read the plan {name}: line {line} is not UTF-8 text\n  save it as UTF-8"
         ))
-    })?;
-    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-    read(&text, &path.display().to_string(), folder, overrides)
+    })
 }
 
-/// Reads a plan's text; `shown` is its name in messages.
+/// Reads a plan's text and tells its warnings; `shown` is its name in messages.
 pub fn read(text: &str, shown: &str, folder: PathBuf, overrides: &PlanOverrides) -> Result<Plan, CliError> {
+    let plan = read_quietly(text, shown, folder, overrides)?;
+    plan.warnings.iter().for_each(|warning| out::note(&show(shown, text, warning)));
+    Ok(plan)
+}
+
+fn read_quietly(
+    text: &str,
+    shown: &str,
+    folder: PathBuf,
+    overrides: &PlanOverrides,
+) -> Result<Plan, CliError> {
     let given = given_variables(&overrides.env)?;
     let dotenv = dotenv(&folder)?;
     let env = |name: &str| {
@@ -69,13 +107,7 @@ pub fn read(text: &str, shown: &str, folder: PathBuf, overrides: &PlanOverrides)
         target: overrides.target.clone(),
         seed: overrides.seed,
     };
-    match crucible_plan::read(text, &options) {
-        Ok(plan) => {
-            plan.warnings.iter().for_each(|warning| out::note(&show(shown, text, warning)));
-            Ok(plan)
-        }
-        Err(mistakes) => Err(CliError::usage(show_all(shown, text, &mistakes))),
-    }
+    crucible_plan::read(text, &options).map_err(|mistakes| CliError::usage(show_all(shown, text, &mistakes)))
 }
 
 fn given_variables(pairs: &[String]) -> Result<HashMap<String, String>, CliError> {
@@ -124,6 +156,22 @@ fn show(shown: &str, text: &str, mistake: &Diagnostic) -> String {
     }
     told.push('\n');
     told
+}
+
+/// The tests of a selection that the plan names.
+pub fn choose_suite(plan: &Plan, name: &str) -> Result<Vec<usize>, CliError> {
+    let known: Vec<&str> = plan.suites.iter().map(|suite| suite.name.as_str()).collect();
+    let found = plan.suites.iter().find(|suite| suite.name == name);
+    found.map(|suite| suite.tests.clone()).ok_or_else(|| {
+        let hint = match known.is_empty() {
+            true => format!(
+                "add `suites: {{{name}: [{}]}}` to it",
+                plan.tests.first().map_or("TEST", |t| &t.name)
+            ),
+            false => crucible_core::fields::suggest(name, &known),
+        };
+        CliError::usage(format!("the plan has no suite `{name}`\n  {hint}"))
+    })
 }
 
 /// The tests named on the command line, or all.

@@ -62,6 +62,8 @@ fn plan(phases: Vec<LoadPhase>, think: Think) -> Plan {
         steps: vec![step(0, "visit", StepRole::Main)],
         measures: Vec::new(),
         tests: vec![Test { name: "t".into(), scenarios: vec![ScenarioId(0)], load, thresholds: vec![] }],
+        suites: Vec::new(),
+        ground: None,
         settings: BTreeMap::new(),
         lateness: LatenessBudget { floor: Ns::from_millis(2), share: 0.1 },
         hash: String::new(),

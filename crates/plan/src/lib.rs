@@ -14,6 +14,7 @@ mod names;
 pub mod read;
 mod scenarios;
 pub mod schema;
+pub mod suites;
 mod test_table;
 #[cfg(test)]
 mod testing;
@@ -23,6 +24,6 @@ mod yaml;
 
 pub use hash::digest;
 pub use mask::without_credentials;
-pub use model::{Flow, LatenessBudget, Plan, Scenario, Step, StepRole, Test, Think};
+pub use model::{Flow, Ground, LatenessBudget, Plan, Scenario, Step, StepRole, Suite, Test, Think};
 pub use read::{DEFAULT_SEED, ReadOptions, read};
 pub use schema::schema;

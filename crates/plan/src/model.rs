@@ -25,6 +25,10 @@ pub struct Plan {
     pub measures: Vec<MeasureSpec>,
     /// The tests in the order of the text.
     pub tests: Vec<Test>,
+    /// Selections of tests by name.
+    pub suites: Vec<Suite>,
+    /// The proving-ground system that it runs against unless it is given another target.
+    pub ground: Option<Ground>,
     /// Settings by protocol name, opaque to all but the protocol.
     pub settings: BTreeMap<&'static str, Arc<dyn Any + Send + Sync>>,
     /// How late the generator may be before a run is invalid.
@@ -153,6 +157,24 @@ pub enum Think {
         /// Mean.
         mean: Ns,
     },
+}
+
+/// A selection of tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suite {
+    /// Its name, as in `quick`.
+    pub name: String,
+    /// Indices of its tests, in the order in which they run.
+    pub tests: Vec<usize>,
+}
+
+/// A system of the proving ground and the switches of known truth that it starts with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ground {
+    /// Its name.
+    pub system: String,
+    /// Switches, as in `service=fixed:5ms`.
+    pub truth: Vec<String>,
 }
 
 /// One test: a load on some scenarios, judged by thresholds.

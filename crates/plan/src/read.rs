@@ -7,7 +7,7 @@
 use crate::model::{LatenessBudget, Plan};
 use crate::scenarios::ScenarioReader;
 use crate::thresholds::Names;
-use crate::{env, hash, mask, names, test_table, thresholds, yaml};
+use crate::{env, hash, mask, names, suites, test_table, thresholds, yaml};
 use crucible_core::protocol::StepContext;
 use crucible_core::symbols::BUILT_IN;
 use crucible_core::{
@@ -78,6 +78,18 @@ pub(crate) const TOP_KEYS: &[Key] = &[
         schema: r##"{"$ref": "#/$defs/thresholds"}"##,
         doc: "What is demanded in every test, by subject: `*` (all together), `each` (every step), a step or a scenario.",
         example: r#"{"*": {p95: {target: 500ms, acceptable: 1s}, errors: 1%}}"#,
+    },
+    Key {
+        name: "suites",
+        schema: r#"{"type": "object", "additionalProperties": {"type": "array", "minItems": 1, "items": {"type": "string"}}}"#,
+        doc: "Selections of tests by name, for `--suite`.",
+        example: "{quick: [steady], full: [steady, spike]}",
+    },
+    Key {
+        name: "ground",
+        schema: r##"{"anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/ground"}]}"##,
+        doc: "The proving-ground system that is started for it, unless a target is given on the command line.",
+        example: "classroom",
     },
     Key {
         name: "generator",
@@ -178,7 +190,9 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     let names = Names::new(&steps, &scenarios);
     let common = fields.get("thresholds");
     let common = common.map(|node| thresholds::read(node, "thresholds", &names, diagnostics));
+    let ground = suites::ground(&fields);
     let tests = test_table::read_all(&fields, &names, &common.unwrap_or_default(), diagnostics);
+    let suites = suites::read(&fields, &tests, diagnostics);
     fields.finish();
     if diagnostics.has_errors() {
         return None;
@@ -193,6 +207,8 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
         steps,
         measures,
         tests,
+        suites,
+        ground,
         settings,
         lateness,
         remarks,

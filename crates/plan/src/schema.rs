@@ -3,7 +3,7 @@
 //! [`crate::read()`].
 
 use crate::model::LatenessBudget;
-use crate::{read, scenarios, test_table, think, thresholds, yaml};
+use crate::{read, scenarios, suites, test_table, think, thresholds, yaml};
 use crucible_core::{Diagnostics, Key, Node, NodeKind, StepGrammar};
 use crucible_schedule::PROFILES;
 use serde_json::{Map, Value, json};
@@ -82,6 +82,7 @@ fn definitions(grammars: &[&dyn StepGrammar]) -> Value {
                 },
             ],
         },
+        "ground": table(properties(suites::GROUND_KEYS)),
         "generator": table(properties(read::GENERATOR_KEYS)),
         "lateness": described(
             table(properties(read::LATENESS_KEYS)),

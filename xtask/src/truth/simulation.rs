@@ -66,6 +66,8 @@ pub(super) fn plan(phases: Vec<LoadPhase>, seed: u64) -> Plan {
             load,
             thresholds: Vec::new(),
         }],
+        suites: Vec::new(),
+        ground: None,
         settings: BTreeMap::new(),
         lateness: LatenessBudget { floor: Ns::from_millis(2), share: 0.1 },
         hash: String::new(),

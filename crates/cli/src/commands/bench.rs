@@ -102,6 +102,8 @@ fn plan(args: &BenchArgs) -> Result<Plan, CliError> {
             load,
             thresholds: vec![implied()],
         }],
+        suites: Vec::new(),
+        ground: None,
         settings: BTreeMap::from([("http", all)]),
         lateness: LatenessBudget::default(),
         hash: crucible_plan::digest(&text),

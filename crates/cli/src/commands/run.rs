@@ -9,8 +9,11 @@ use crate::{plans, stores};
 
 /// Runs the plan; the exit code is the verdict's.
 pub fn run(args: &RunArgs) -> Result<u8, CliError> {
-    let plan = plans::load(&args.plan, &args.overrides)?;
-    let tests = plans::choose(&plan, &args.tests)?;
+    let (plan, ground) = plans::load_with_ground(&args.plan, &args.overrides)?;
+    let tests = match &args.suite {
+        Some(suite) => plans::choose_suite(&plan, suite)?,
+        None => plans::choose(&plan, &args.tests)?,
+    };
     let store = if args.no_record { None } else { Some(stores::open(args.store.store.as_deref())?) };
     let how = Conduct {
         store,
@@ -19,6 +22,7 @@ pub fn run(args: &RunArgs) -> Result<u8, CliError> {
         live: Live::new(args.tell.quiet),
     };
     let conducted = conduct(plan, tests, how)?;
+    drop(ground);
     tell::result(&conducted, &args.tell, false)?;
     Ok(conducted.code(args.tell.allow.is_some()))
 }
