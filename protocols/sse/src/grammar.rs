@@ -1,0 +1,37 @@
+//! The words of event streams in a plan.
+
+use crate::keys;
+use crucible_core::protocol::StepContext;
+use crucible_core::{Fields, Key, StepGrammar, StepSpec};
+use std::any::Any;
+use std::sync::Arc;
+
+/// The grammar of steps that open a stream of events.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SseGrammar;
+
+impl StepGrammar for SseGrammar {
+    fn protocol(&self) -> &'static str {
+        "sse"
+    }
+
+    fn openers(&self) -> &'static [Key] {
+        &keys::OPENERS
+    }
+
+    fn step_keys(&self) -> &'static [Key] {
+        &keys::STEP
+    }
+
+    fn settings_keys(&self) -> &'static [Key] {
+        &[]
+    }
+
+    fn step(&self, _fields: &Fields<'_>, _context: &StepContext) -> Option<StepSpec> {
+        None
+    }
+
+    fn settings(&self, _fields: &Fields<'_>, _context: &StepContext) -> Arc<dyn Any + Send + Sync> {
+        Arc::new(())
+    }
+}

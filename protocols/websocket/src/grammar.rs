@@ -1,0 +1,44 @@
+//! The words of sockets in a plan.
+
+use crate::keys;
+use crate::settings::WebSocketSettings;
+use crucible_core::protocol::StepContext;
+use crucible_core::{Fields, Key, StepGrammar, StepSpec};
+use std::any::Any;
+use std::sync::Arc;
+
+/// The grammar of steps on sockets and, once they are open, on streams of events.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WebSocketGrammar;
+
+impl StepGrammar for WebSocketGrammar {
+    fn protocol(&self) -> &'static str {
+        "websocket"
+    }
+
+    fn openers(&self) -> &'static [Key] {
+        &keys::OPENERS
+    }
+
+    fn step_keys(&self) -> &'static [Key] {
+        &keys::STEP
+    }
+
+    fn settings_keys(&self) -> &'static [Key] {
+        &keys::SETTINGS
+    }
+
+    fn step(&self, _fields: &Fields<'_>, _context: &StepContext) -> Option<StepSpec> {
+        None
+    }
+
+    fn settings(&self, fields: &Fields<'_>, _context: &StepContext) -> Arc<dyn Any + Send + Sync> {
+        let mut settings = WebSocketSettings::default();
+        if let Some(table) = fields.table("websocket") {
+            settings.compress = table.flag("compress").unwrap_or(settings.compress);
+            settings.max_message = table.size("max_message").unwrap_or(settings.max_message);
+            table.finish();
+        }
+        Arc::new(settings)
+    }
+}
