@@ -1,6 +1,7 @@
 //! One request as the plan or the command line says it, before it is prepared for sending.
 
 use crate::checks::{Check, StatusMatch};
+use crate::extract::Save;
 use crate::settings::Timeouts;
 use crucible_core::{Ns, StepSpec, Template};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub struct RequestSpec {
     pub(crate) content_type: Option<String>,
     /// Checks in the order of their bits.
     pub(crate) checks: Vec<Check>,
+    /// What is saved of a good answer.
+    pub(crate) saves: Vec<Save>,
     /// Redirects to follow, if other than the settings say.
     pub(crate) redirects: Option<u32>,
     /// Time limits that replace those of the settings.
@@ -97,6 +100,7 @@ impl RequestSpec {
             payload: Payload::default(),
             content_type: None,
             checks: Vec::new(),
+            saves: Vec::new(),
             redirects: None,
             limits: StepLimits::default(),
             mistake: None,
@@ -141,7 +145,8 @@ impl RequestSpec {
 
     /// Names of the checks in the order of their bits.
     pub fn check_names(&self) -> Vec<String> {
-        self.checks.iter().map(Check::name).collect()
+        let own = self.checks.iter().map(Check::name);
+        own.chain(self.saves.iter().filter_map(Save::check_name)).collect()
     }
 
     /// Method and path, as in `GET /api/health`.

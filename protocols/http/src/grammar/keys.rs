@@ -29,7 +29,7 @@ pub(super) const OPENERS: [Key; 8] = [
 ];
 
 /// Further keys of an HTTP step.
-pub(super) const STEP: [Key; 14] = [
+pub(super) const STEP: [Key; 15] = [
     key("query", SCALARS, "Query parameters, percent-encoded and added to the path.", "{page: 2, q: a b}"),
     key("headers", SCALARS, "Headers of this request.", "{X-CSRF-Token: abc}"),
     key(
@@ -53,6 +53,12 @@ pub(super) const STEP: [Key; 14] = [
         r#"{"type":"object"}"#,
         "Conditions on the answer: status, header.NAME, body, json.PATH, size, latency.",
         "{status: 200, json.ok: true}",
+    ),
+    key(
+        "save",
+        r#"{"type":"object","additionalProperties":{"oneOf":[{"type":"string"},{"type":"object","additionalProperties":false,"properties":{"from":{"type":"string"},"json":{"type":"string"},"header":{"type":"string"},"cookie":{"type":"string"},"css":{"type":"string"},"attribute":{"type":"string"},"regex":{"type":"string"},"group":{"type":["string","integer"]},"pick":{"enum":["first","last","random","all","count"]},"default":{},"optional":{"type":"boolean"}}}]}}"#,
+        "Values of the answer to keep: json.PATH, header.NAME, cookie.NAME, body, status, size, latency, or {regex|css: ...}.",
+        "{csrf: json.csrf_token, id: {header: Location, regex: '/items/([0-9]+)'}}",
     ),
     key("timeout", DURATION, "Time limit of the whole operation.", "10s"),
     key("timeouts", TIMEOUTS, "Time limits of its parts.", "{connect: 1s, first_byte: 5s}"),

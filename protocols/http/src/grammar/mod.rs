@@ -3,7 +3,9 @@
 mod check;
 mod keys;
 mod payload;
+mod save;
 mod settings;
+mod source;
 mod step;
 mod text;
 

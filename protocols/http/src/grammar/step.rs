@@ -1,7 +1,7 @@
 //! One step: where to, with what, and what is demanded of the answer.
 
 use super::text::{encode_around, encode_path, encode_value, template};
-use super::{check, payload};
+use super::{check, payload, save};
 use crate::origin::Origin;
 use crate::prepare::{check_header, has_line_end};
 use crate::spec::{RequestSpec, StepLimits, is_token, literal};
@@ -29,6 +29,7 @@ pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> Option<Request
     headers.extend(auth(fields, context));
     let body = payload::read(fields, context);
     let checks = check::read(fields);
+    let saves = save::read(fields, context);
     let limits = limits(fields);
     let redirects = redirects(fields);
     let content_type = fields.text("content_type");
@@ -46,6 +47,7 @@ pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> Option<Request
         spec.content_type = Some(content_type.unwrap_or(kind));
     }
     spec.checks = checks;
+    spec.saves = saves;
     spec.limits = limits;
     spec.redirects = redirects;
     Some(spec)
