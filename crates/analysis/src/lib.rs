@@ -2,16 +2,23 @@
 
 pub mod assess;
 pub mod bands;
+pub mod bounded;
+pub mod conservation;
 pub mod criteria;
+pub mod series;
 pub mod stats;
 mod stretch;
 pub mod timeline;
+pub mod totals;
 mod tracker;
 pub mod verdict;
 pub mod view;
 
 pub use assess::{assess, broken_abort};
+pub use conservation::{Balance, Conservation};
 pub use criteria::{CRITERIA, Criterion};
+pub use series::{SeriesPoint, SeriesTotals, SeriesValue};
 pub use timeline::{Point, Timeline};
+pub use totals::{Totals, is_operation, judged_response};
 pub use verdict::{Assessment, Judgement, TestAssessment, Unit, Verdict};
-pub use view::{Balance, Completeness, Conservation, RunView, Totals, ViewError, judged_response};
+pub use view::{Completeness, RunView, ViewError};

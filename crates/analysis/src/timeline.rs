@@ -1,9 +1,7 @@
-//! The run over time, in a bounded number of points.
-//!
-//! Invariant: at most [`MOST_POINTS`] points; when one more comes, neighbours are merged pairwise, so that a run of
-//! any length is told with equal detail over its length.
+//! The run over time, window by window: at most [`MOST_POINTS`] points.
 
-use crucible_core::{Frame, Histogram, Ns, Outcome};
+use crate::bounded::{Bounded, Joined};
+use crucible_core::{Frame, Histogram, Ns, Outcome, StepId};
 use crucible_record::Window;
 
 /// Most points that are kept.
@@ -76,16 +74,20 @@ impl Point {
 }
 
 impl Point {
-    /// The point of one window.
-    pub fn of(window: &Window) -> Point {
+    /// The point of one window; `operations` says by step which are operations of the plan's own, as in
+    /// [`crate::Totals::all`].
+    pub fn of(window: &Window, operations: &[bool]) -> Point {
+        let steps = || {
+            let counts = |id: &StepId| operations.get(usize::from(id.0)).copied().unwrap_or(false);
+            window.steps.iter().filter(move |(id, _)| counts(id)).map(|(_, frame)| frame)
+        };
         let mut judged = Histogram::default();
-        for (_, frame) in &window.steps {
+        for frame in steps() {
             judged.merge(&frame.response);
             judged.merge(&frame.censored);
         }
-        let sum = |count: &dyn Fn(&Frame) -> u64| {
-            window.steps.iter().fold(0u64, |all, (_, frame)| all.saturating_add(count(frame)))
-        };
+        let sum =
+            |count: &dyn Fn(&Frame) -> u64| steps().fold(0u64, |all, frame| all.saturating_add(count(frame)));
         let wall = window.to.since(window.from).as_secs_f64();
         Point {
             from: window.from,
@@ -107,8 +109,14 @@ impl Point {
             lag_p99: window.lag.generator.quantile(0.99),
         }
     }
+}
 
-    /// This point and the next one as one.
+impl Joined for Point {
+    fn alike(&self, next: &Point) -> bool {
+        self.phase == next.phase
+    }
+
+    /// Counts add up; see the fields for the rest.
     fn joined(&self, next: &Point) -> Point {
         let (mine, theirs) = (self.seconds(), next.seconds());
         let share =
@@ -138,59 +146,28 @@ impl Point {
 
 /// See the module text.
 #[derive(Clone, Debug)]
-pub struct Timeline {
-    points: Vec<Point>,
-    /// Windows that make one point.
-    windows_per_point: u64,
-    /// Windows in the last point.
-    in_last: u64,
-}
+pub struct Timeline(Bounded<Point>);
 
 impl Default for Timeline {
     fn default() -> Timeline {
-        Timeline { points: Vec::new(), windows_per_point: 1, in_last: 0 }
+        Timeline(Bounded::new(MOST_POINTS))
     }
 }
 
 impl Timeline {
     /// The points in order.
     pub fn points(&self) -> &[Point] {
-        &self.points
+        self.0.points()
     }
 
     /// The last one.
     pub fn last(&self) -> Option<&Point> {
-        self.points.last()
+        self.0.last()
     }
 
     /// Takes in the next one.
     pub(crate) fn push(&mut self, point: Point) {
-        match self.points.last_mut() {
-            // phases are not mixed: a step of the load must stay a step
-            Some(last) if self.in_last < self.windows_per_point && last.phase == point.phase => {
-                *last = last.joined(&point);
-                self.in_last += 1;
-            }
-            _ => {
-                self.points.push(point);
-                self.in_last = 1;
-            }
-        }
-        if self.points.len() > MOST_POINTS {
-            self.halve();
-        }
-    }
-
-    fn halve(&mut self) {
-        let mut halved: Vec<Point> = Vec::with_capacity(MOST_POINTS);
-        for pair in self.points.chunks(2) {
-            match pair {
-                [a, b] => halved.push(a.joined(b)),
-                rest => halved.extend_from_slice(rest),
-            }
-        }
-        self.points = halved;
-        self.windows_per_point = self.windows_per_point.saturating_mul(2);
+        self.0.push(point);
     }
 }
 

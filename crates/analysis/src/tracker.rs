@@ -6,6 +6,7 @@
 
 use crate::stats::RatioSums;
 use crate::stretch::Stretches;
+use crate::totals::is_operation;
 use crucible_core::threshold::{Measure, Subject, Threshold};
 use crucible_core::{ErrorClass, Frame, Histogram, IterationFrame, Ns, Outcome};
 use crucible_record::{RunStarted, Window};
@@ -108,9 +109,12 @@ impl Tracker {
     ) -> Vec<Tracker> {
         let taking_part =
             |scenario: usize| started.tests[test].scenarios.iter().any(|id| usize::from(*id) == scenario);
-        let all_steps: Vec<usize> = (0..started.steps.len())
+        let named: Vec<usize> = (0..started.steps.len())
             .filter(|i| taking_part(usize::from(started.steps[*i].scenario)))
             .collect();
+        // polls and timed spans are judged by their own name only
+        let all_steps: Vec<usize> =
+            named.iter().copied().filter(|i| is_operation(&started.steps[*i])).collect();
         let all_scenarios: Vec<usize> = (0..started.scenarios.len()).filter(|i| taking_part(*i)).collect();
         let one = |subject: String, steps: Vec<usize>, scenarios: Vec<usize>| Tracker {
             threshold: threshold.clone(),
@@ -136,7 +140,7 @@ impl Tracker {
                 .map(|index| one(started.steps[*index].name.clone(), vec![*index], Vec::new()))
                 .collect(),
             Subject::Step(name) => {
-                let steps = all_steps.into_iter().filter(|i| started.steps[*i].name == *name).collect();
+                let steps = named.into_iter().filter(|i| started.steps[*i].name == *name).collect();
                 vec![one(name.clone(), steps, Vec::new())]
             }
             Subject::Scenario(name) => {

@@ -6,43 +6,19 @@
 //! Invariants: applying events never fails on foreign figures (indices beyond the tables are noted, not
 //! followed); memory depends on the plan only, never on the number of windows.
 
+use crate::bounded::Bounded;
+use crate::conservation::Conservation;
+use crate::series::{SeriesPoint, SeriesTotals};
 use crate::timeline::{Point, Timeline};
+use crate::totals::{Totals, is_operation};
 use crate::tracker::Tracker;
+use crucible_core::Ns;
 use crucible_core::threshold::Threshold;
-use crucible_core::{Frame, Histogram, IterationFrame, LagFrame, Ns};
 use crucible_record::{
-    ErrorNote, Finding, Finished, Gap, Note, NoteKind, Planned, RunEvent, RunStarted, StoreError, Window,
+    ErrorNote, Finding, Finished, Gap, Note, NoteKind, Planned, Reading, RunEvent, RunStarted, StoreError,
+    Window,
 };
 use std::fmt;
-
-/// Totals of one test or one phase.
-#[derive(Clone, Debug)]
-pub struct Totals {
-    /// Begin of the first window (or of the phase, if it began without one); `None` if it never began.
-    pub from: Option<Ns>,
-    /// End of the last window.
-    pub to: Ns,
-    /// Number of windows.
-    pub windows: u64,
-    /// Time covered by windows.
-    pub covered: Ns,
-    /// By step of the plan (index = [`crucible_core::StepId`]); empty frames where nothing happened.
-    pub steps: Vec<Frame>,
-    /// All steps together; without checks, which belong to their steps.
-    pub all: Frame,
-    /// By scenario of the plan (index = [`crucible_core::ScenarioId`]).
-    pub iterations: Vec<IterationFrame>,
-    /// The generator's lateness.
-    pub lag: LagFrame,
-    /// Arrivals whose instant had come by the schedule alone (open load).
-    pub due: u64,
-    /// Most active users seen.
-    pub users_max: u64,
-    /// CPU time of the generator process.
-    pub process_cpu: Ns,
-    /// Largest resident memory of the generator process, bytes.
-    pub process_rss_max: u64,
-}
 
 /// Whether and how the run came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,76 +51,8 @@ impl fmt::Display for ViewError {
 
 impl std::error::Error for ViewError {}
 
-/// Conservation of work: what came in must have come out or still be there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Conservation {
-    /// Windows whose step counts did not add up.
-    pub broken_step_windows: u64,
-    /// Windows whose iteration counts did not add up.
-    pub broken_iteration_windows: u64,
-    /// The first violation in words.
-    pub first: Option<String>,
-    /// Operations planned, ended, and under way at the end of the last window.
-    pub steps: Balance,
-    /// The same for iterations.
-    pub iterations: Balance,
-    /// Something was not observed since the last window, so the next one cannot be compared with it.
-    interrupted: bool,
-}
-
-/// What came in, what came out and what is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Balance {
-    /// Came in.
-    pub planned: u64,
-    /// Came out.
-    pub ended: u64,
-    /// There after the last window.
-    pub in_flight: u64,
-}
-
-impl Balance {
-    /// Takes in a window; `false` if it does not add up.
-    fn apply(&mut self, planned: u64, ended: u64, in_flight: u64) -> bool {
-        let holds =
-            u128::from(self.in_flight) + u128::from(planned) == u128::from(ended) + u128::from(in_flight);
-        self.planned = self.planned.saturating_add(planned);
-        self.ended = self.ended.saturating_add(ended);
-        self.in_flight = in_flight;
-        holds
-    }
-}
-
-impl Conservation {
-    fn apply(&mut self, window: &Window) {
-        let skip = std::mem::take(&mut self.interrupted);
-        let sum = |counts: &mut dyn Iterator<Item = u64>| counts.fold(0u64, u64::saturating_add);
-        let planned = sum(&mut window.steps.iter().map(|(_, f)| f.planned));
-        let ended = sum(&mut window.steps.iter().map(|(_, f)| f.ended()));
-        let before = self.steps.in_flight;
-        if !self.steps.apply(planned, ended, window.in_flight) && !skip {
-            self.broken_step_windows += 1;
-            self.tell("operations", window, before, planned, ended, window.in_flight);
-        }
-        let planned = sum(&mut window.iterations.iter().map(|(_, f)| f.planned));
-        let ended = sum(&mut window.iterations.iter().map(|(_, f)| f.ended()));
-        let (before, after) = (self.iterations.in_flight, window.iterations_in_flight);
-        if !self.iterations.apply(planned, ended, after) && !skip {
-            self.broken_iteration_windows += 1;
-            self.tell("iterations", window, before, planned, ended, after);
-        }
-    }
-
-    fn tell(&mut self, what: &str, window: &Window, before: u64, planned: u64, ended: u64, after: u64) {
-        self.first.get_or_insert_with(|| {
-            format!(
-                "{what} from {} to {}: {before} under way before + {planned} planned is not {ended} ended + {after} \
-                 under way after",
-                window.from, window.to
-            )
-        });
-    }
-}
+/// Most points in which readings are kept over time.
+pub const MOST_SERIES_POINTS: usize = 720;
 
 /// Most notes and gaps that are kept; further ones are counted.
 pub const MOST_NOTES: usize = 1_000;
@@ -162,6 +70,10 @@ pub struct RunView {
     pub current_phase: Option<usize>,
     /// The run over time.
     pub timeline: Timeline,
+    /// By series of `started.series`: what the monitors read in the whole run, before and after its tests too.
+    pub series: Vec<SeriesTotals>,
+    /// What the monitors read over time.
+    pub readings: Bounded<SeriesPoint>,
     /// Notes in order, the first [`MOST_NOTES`].
     pub notes: Vec<Note>,
     /// Gaps in order, damaged entries of the record included, the first [`MOST_NOTES`].
@@ -182,6 +94,8 @@ pub struct RunView {
     pub(crate) trackers: Vec<Vec<Tracker>>,
     /// By test: thresholds that this version cannot read, with the reason.
     pub(crate) unreadable: Vec<Vec<(String, String)>>,
+    /// By step: whether it is an operation of the plan's own.
+    operations: Vec<bool>,
 }
 
 impl RunView {
@@ -192,6 +106,8 @@ impl RunView {
             phases: Vec::new(),
             current_phase: None,
             timeline: Timeline::default(),
+            series: vec![SeriesTotals::default(); started.series.len()],
+            readings: Bounded::new(MOST_SERIES_POINTS),
             notes: Vec::new(),
             gaps: Vec::new(),
             notes_not_kept: 0,
@@ -202,6 +118,7 @@ impl RunView {
             conservation: Conservation::default(),
             trackers: Vec::new(),
             unreadable: Vec::new(),
+            operations: started.steps.iter().map(is_operation).collect(),
             started,
         };
         view.make_room();
@@ -211,7 +128,7 @@ impl RunView {
     /// Makes room for tests and phases that have become known.
     fn make_room(&mut self) {
         let started = &self.started;
-        let totals = || Totals::new(&started.steps, started.scenarios.len());
+        let totals = || Totals::new(started);
         self.phases.resize_with(started.phases.len(), totals);
         for index in self.tests.len()..started.tests.len() {
             self.tests.push(totals());
@@ -265,7 +182,7 @@ impl RunView {
             }
             RunEvent::Window(window) => self.window(window),
             RunEvent::Planned(planned) => self.plan(planned),
-            RunEvent::Reading(_) => {}
+            RunEvent::Reading(reading) => self.reading(reading),
             RunEvent::Finding(finding) if self.findings.len() < MOST_NOTES => {
                 self.findings.push(finding.clone())
             }
@@ -305,19 +222,40 @@ impl RunView {
             return self.foreign("a window of a phase that the plan does not have");
         };
         let known = window.steps.iter().all(|(id, _)| usize::from(id.0) < self.started.steps.len())
+            && window.measures.iter().all(|(id, _)| usize::from(id.0) < self.started.measures.len())
             && window.iterations.iter().all(|(id, _)| usize::from(id.0) < self.started.scenarios.len());
         if !known {
-            return self.foreign("a window with steps or scenarios that the plan does not have");
+            return self.foreign("a window with steps, scenarios or measures that the plan does not have");
         }
         self.current_phase = Some(phase);
-        self.phases[phase].apply(window);
-        self.tests[test].apply(window);
+        self.phases[phase].apply(window, &self.operations);
+        self.tests[test].apply(window, &self.operations);
         let began = self.tests[test].from.unwrap_or(window.from);
         for tracker in &mut self.trackers[test] {
             tracker.apply(window, began);
         }
         self.conservation.apply(window);
-        self.timeline.push(Point::of(window));
+        self.timeline.push(Point::of(window, &self.operations));
+    }
+
+    /// A reading belongs to the last phase that began before it.
+    fn reading(&mut self, reading: &Reading) {
+        if reading.values.iter().any(|(index, _)| usize::from(*index) >= self.series.len()) {
+            return self.foreign("a reading of a series that the plan does not have");
+        }
+        let began = |totals: &Totals| totals.from.is_some_and(|from| from <= reading.at);
+        let phase =
+            self.current_phase.and_then(|last| (0..=last).rev().find(|index| began(&self.phases[*index])));
+        let test = phase.map(|phase| usize::from(self.started.phases[phase].test));
+        for (index, value) in &reading.values {
+            let index = usize::from(*index);
+            self.series[index].push(reading.at, *value);
+            if let (Some(phase), Some(test)) = (phase, test.filter(|test| *test < self.tests.len())) {
+                self.phases[phase].series[index].push(reading.at, *value);
+                self.tests[test].series[index].push(reading.at, *value);
+            }
+        }
+        self.readings.push(SeriesPoint::of(reading, self.series.len()));
     }
 
     fn gap(&mut self, gap: Gap) {
@@ -344,59 +282,4 @@ impl RunView {
     pub fn completeness(&self) -> Completeness {
         if self.finished.is_some() { Completeness::Complete } else { Completeness::Open }
     }
-}
-
-impl Totals {
-    fn new(steps: &[crucible_record::StepMeta], scenarios: usize) -> Totals {
-        Totals {
-            from: None,
-            to: Ns::ZERO,
-            windows: 0,
-            covered: Ns::ZERO,
-            steps: steps.iter().map(|step| Frame::new(step.checks.len())).collect(),
-            all: Frame::new(0),
-            iterations: vec![IterationFrame::default(); scenarios],
-            lag: LagFrame::default(),
-            due: 0,
-            users_max: 0,
-            process_cpu: Ns::ZERO,
-            process_rss_max: 0,
-        }
-    }
-
-    fn apply(&mut self, window: &Window) {
-        self.from = Some(self.from.map_or(window.from, |from| from.min(window.from)));
-        self.to = self.to.max(window.to);
-        self.windows += 1;
-        self.covered += window.to.since(window.from);
-        for (id, frame) in &window.steps {
-            self.steps[usize::from(id.0)].merge(frame);
-            self.all.merge(frame);
-        }
-        // checks of different steps are different checks
-        self.all.checks.clear();
-        for (id, frame) in &window.iterations {
-            self.iterations[usize::from(id.0)].merge(frame);
-        }
-        self.lag.merge(&window.lag);
-        self.due = self.due.saturating_add(window.due);
-        self.users_max = self.users_max.max(window.users.active);
-        self.process_cpu += window.process_cpu;
-        self.process_rss_max = self.process_rss_max.max(window.process_rss);
-    }
-
-    /// All scenarios' iterations together.
-    pub fn all_iterations(&self) -> IterationFrame {
-        let mut all = IterationFrame::default();
-        self.iterations.iter().for_each(|frame| all.merge(frame));
-        all
-    }
-}
-
-/// The distribution that latency thresholds judge: response times of `Ok` operations and, at their lower bound,
-/// of those that never got an answer. See `docs/adr/0010-what-a-latency-percentile-counts.md`.
-pub fn judged_response(frame: &Frame) -> Histogram {
-    let mut judged = frame.response.clone();
-    judged.merge(&frame.censored);
-    judged
 }

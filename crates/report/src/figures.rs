@@ -1,7 +1,8 @@
 //! Figures that several formats show, made once.
 
-use crucible_analysis::{RunView, Totals, judged_response};
+use crucible_analysis::{RunView, Totals, is_operation, judged_response};
 use crucible_core::{ErrorClass, Frame, Histogram, Ns, Outcome};
+use crucible_record::StepMeta;
 
 /// Percentiles that reports show, as (name, share).
 pub(crate) const PERCENTILES: [(&str, f64); 7] = [
@@ -91,19 +92,30 @@ pub(crate) fn per_second(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }
 
-/// The rows of a test or phase: each step to which something happened, then all of them together.
+/// The rows of a test or phase: each operation to which something happened, then all of them together.
 pub(crate) fn rows<'a>(view: &'a RunView, totals: &'a Totals) -> Vec<Row<'a>> {
-    let mut rows: Vec<Row<'a>> = view
-        .started
-        .steps
-        .iter()
-        .zip(&totals.steps)
-        .enumerate()
-        .filter(|(_, (_, frame))| !frame.is_empty())
-        .map(|(index, (meta, frame))| Row::new(&meta.name, Some(index), frame, totals))
-        .collect();
+    let mut rows = rows_of(view, totals, is_operation);
     rows.push(whole(totals));
     rows
+}
+
+/// Spans over several operations: groups, transactions and their parts.
+pub(crate) fn spans<'a>(view: &'a RunView, totals: &'a Totals) -> Vec<Row<'a>> {
+    rows_of(view, totals, |step| step.role == "timed")
+}
+
+/// Requests that only look whether a job is done.
+pub(crate) fn polls<'a>(view: &'a RunView, totals: &'a Totals) -> Vec<Row<'a>> {
+    rows_of(view, totals, |step| step.role == "follow")
+}
+
+/// A row for each step that `wanted` accepts and to which something happened.
+fn rows_of<'a>(view: &'a RunView, totals: &'a Totals, wanted: impl Fn(&StepMeta) -> bool) -> Vec<Row<'a>> {
+    let steps = view.started.steps.iter().zip(&totals.steps).enumerate();
+    steps
+        .filter(|(_, (meta, frame))| wanted(meta) && !frame.is_empty())
+        .map(|(index, (meta, frame))| Row::new(&meta.name, Some(index), frame, totals))
+        .collect()
 }
 
 /// All steps together.

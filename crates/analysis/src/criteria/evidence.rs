@@ -4,6 +4,7 @@
 //! that was never made, leave the test inconclusive: in a sequence an earlier step stood in the way, and among weighted
 //! tasks the draw may have missed it.
 
+use crate::totals::is_operation;
 use crate::verdict::{Judgement, Verdict, counted};
 use crate::view::RunView;
 use crucible_core::{ErrorClass, Frame, Outcome};
@@ -23,7 +24,10 @@ pub(crate) fn judge(view: &RunView, test: usize) -> Vec<Judgement> {
     }
     let mut out = Vec::new();
     for (step, frame) in view.started.steps.iter().zip(frames) {
-        if meta.scenarios.contains(&step.scenario) {
+        // a poll need not come to pass, nor a part of a transaction: the operation before it tells why; but a transaction
+        // that was begun and never succeeded does not pass
+        let own = is_operation(step) || (step.role == "timed" && attempted(frame) > 0);
+        if meta.scenarios.contains(&step.scenario) && own {
             out.extend(judge_step(step, frame));
         }
     }

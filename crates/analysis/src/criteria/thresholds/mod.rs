@@ -13,9 +13,10 @@ mod stretches;
 
 use super::evidence::attempted;
 use crate::bands;
+use crate::totals::Totals;
 use crate::tracker::{Tracker, latency_of};
 use crate::verdict::{Judgement, Unit, Verdict, counted};
-use crate::view::{RunView, Totals};
+use crate::view::RunView;
 use crucible_core::threshold::{LimitUnit, Measure};
 use crucible_core::{Frame, Histogram, Outcome};
 
