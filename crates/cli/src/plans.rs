@@ -104,6 +104,7 @@ fn read_quietly(
         env: &env,
         folder,
         expressions: None,
+        open_feeder: crucible_plan::NO_FEEDERS,
         target: overrides.target.clone(),
         seed: overrides.seed,
     };

@@ -140,8 +140,8 @@ impl<C: Clock, W: Worker> Running<'_, C, W> {
             clock.clone().spawn(async move {
                 let place = shard.take_place();
                 let mut probe = Probe::new(&clock);
-                let steps = &shard.plan.scenarios[usize::from(user.scenario.0)].teardown;
-                shard.in_order(&mut user, &mut probe, place, steps).await;
+                let steps = shard.plan.scenarios[usize::from(user.scenario.0)].teardown.steps();
+                shard.in_order(&mut user, &mut probe, place, &steps).await;
                 shard.leave_place(place);
                 shard.tasks.set(shard.tasks.get() - 1);
                 shard.wake_driver();

@@ -5,7 +5,8 @@ use crucible_core::{
     Call, Clock, ErrorClass, Ns, Outcome, Probe, Rng, Sample, ScenarioId, Scope, Session, SessionContext,
     StepId, VuId, Worker,
 };
-use crucible_plan::{Flow, Plan, Think};
+use crucible_plan::program::Op;
+use crucible_plan::{Plan, Program, Think};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -137,7 +138,7 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         let mut all_ok = true;
         let mut aborted = false;
         let mut think = Ns::ZERO;
-        for (index, step) in steps.iter().enumerate() {
+        for (index, step) in steps.into_iter().enumerate() {
             if index > 0 && think > Ns::ZERO {
                 let at = next.intended;
                 if !self.pause(place, at, Stage::Aborting).await {
@@ -146,9 +147,9 @@ impl<C: Clock, W: Worker> Shard<C, W> {
                 }
                 next.started = self.clock.now();
             }
-            let (outcome, finished) = self.operation(user, probe, place, *step, next).await;
+            let (outcome, finished) = self.operation(user, probe, place, step, next).await;
             all_ok &= outcome == Outcome::Ok;
-            think = self.draw_think(user, *step);
+            think = self.draw_think(user, step);
             let due = finished + think;
             next = Start { intended: due, ready: due, started: finished, timed: think > Ns::ZERO };
             if outcome == Outcome::Aborted {
@@ -180,8 +181,8 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         place: usize,
     ) -> bool {
         while !user.ready {
-            let steps = &self.plan.scenarios[usize::from(user.scenario.0)].setup;
-            if self.in_order(user, probe, place, steps).await {
+            let steps = self.plan.scenarios[usize::from(user.scenario.0)].setup.steps();
+            if self.in_order(user, probe, place, &steps).await {
                 user.ready = true;
                 break;
             }
@@ -226,8 +227,8 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         iterations.dropped += 1;
         // Which task it would have been is drawn like any other, so that every task bears its share of the drops.
         let mut rng = Rng::new(plan.seed, "dropped", intended.0);
-        let first = draw(&plan.scenarios[usize::from(scenario.0)].flow, &mut rng).first();
-        let Some(step) = first else { return };
+        let steps = draw(&plan.scenarios[usize::from(scenario.0)].flow, &mut rng);
+        let Some(step) = steps.first() else { return };
         let frame = &mut frames.steps[usize::from(step.0)];
         frame.planned += 1;
         frame.count(&Sample {
@@ -291,21 +292,22 @@ fn remember(slot: &mut Option<std::task::Waker>, cx: &Context<'_>) {
     }
 }
 
-fn draw<'p>(flow: &'p Flow, rng: &mut Rng) -> &'p [StepId] {
-    match flow {
-        Flow::Sequence(steps) => steps,
-        Flow::Weighted(tasks) => {
-            let total: f64 = tasks.iter().map(|(weight, _)| weight).sum();
-            let mut point = rng.unit() * total;
-            for (weight, steps) in tasks {
-                if point < *weight {
-                    return steps;
-                }
-                point -= weight;
+fn draw(flow: &Program, rng: &mut Rng) -> Vec<StepId> {
+    let (mut steps, mut at) = (Vec::new(), 0i32);
+    while let Some(op) = flow.ops.get(at as usize) {
+        match op {
+            Op::Step(step) => steps.push(*step),
+            Op::Jump(by) => at += by - 1,
+            Op::Draw(draw) => {
+                let total = draw.ends.last().map_or(0.0, |end| end.0);
+                let point = rng.unit() * total;
+                at += draw.ends.iter().find(|end| point < end.0).map_or(1, |end| end.1) - 1;
             }
-            tasks.last().map_or(&[], |(_, steps)| steps)
+            _ => {}
         }
+        at += 1;
     }
+    steps
 }
 
 pub(crate) fn draw_pause(think: Think, rng: &mut Rng) -> Ns {

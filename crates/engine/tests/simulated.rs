@@ -4,13 +4,12 @@
 
 use crucible_core::{Ns, Outcome, ScenarioId, StepId, StepSpec};
 use crucible_engine::{Control, Job, Options, spawn_on};
-use crucible_plan::{Flow, LatenessBudget, Plan, Scenario, Step, StepRole, Test, Think};
+use crucible_plan::{LatenessBudget, Plan, Scenario, Step, Test, Think};
 use crucible_record::{Finished, RunEvent, StopReason, Window};
 use crucible_schedule::{Curve, Iterations, Load, LoadPhase, Pacing, Piece, Spacing};
 use crucible_testkit::Law;
 use crucible_testkit::sim::{QueueConfig, Sim, SimBehaviour, SimProtocol, WakeError, theory};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -30,46 +29,20 @@ fn closed(users: f64, length: Ns, iterations: Option<Iterations>) -> LoadPhase {
 
 fn plan(phases: Vec<LoadPhase>, think: Think) -> Plan {
     let load = Load { profile: "test", start_delay: Ns::ZERO, phases, graceful_stop: Ns::from_secs(2) };
-    let step = |id: u16, name: &str, role| Step {
-        id: StepId(id),
-        name: name.into(),
-        scenario: ScenarioId(0),
-        role,
-        protocol: "sim",
-        think: None,
+    let spec = StepSpec {
+        default_name: "visit".into(),
+        checks: Vec::new(),
         measures: Vec::new(),
-        spec: StepSpec {
-            default_name: name.into(),
-            checks: Vec::new(),
-            measures: Vec::new(),
-            body: Arc::new(()),
-        },
+        body: Arc::new(()),
     };
     Plan {
         name: "simulated".into(),
-        target: None,
         seed: 7,
-        scenarios: vec![Scenario {
-            id: ScenarioId(0),
-            name: "users".into(),
-            weight: 1.0,
-            think,
-            pacing: None,
-            setup: vec![],
-            flow: Flow::Sequence(vec![StepId(0)]),
-            teardown: vec![],
-        }],
-        steps: vec![step(0, "visit", StepRole::Main)],
-        measures: Vec::new(),
-        tests: vec![Test { name: "t".into(), scenarios: vec![ScenarioId(0)], load, thresholds: vec![] }],
-        suites: Vec::new(),
-        ground: None,
-        settings: BTreeMap::new(),
+        scenarios: vec![Scenario { think, ..Scenario::plain(ScenarioId(0), "users", [StepId(0)]) }],
+        steps: vec![Step::plain(StepId(0), ScenarioId(0), "sim", spec)],
+        tests: vec![Test::plain("t", vec![ScenarioId(0)], load)],
         lateness: LatenessBudget { floor: Ns::from_millis(2), share: 0.1 },
-        hash: String::new(),
-        text: String::new(),
-        remarks: vec![],
-        warnings: vec![],
+        ..Plan::default()
     }
 }
 

@@ -11,6 +11,7 @@ mod hash;
 mod mask;
 pub mod model;
 mod names;
+pub mod program;
 pub mod read;
 mod scenarios;
 pub mod schema;
@@ -24,6 +25,7 @@ mod yaml;
 
 pub use hash::digest;
 pub use mask::without_credentials;
-pub use model::{Flow, Ground, LatenessBudget, Plan, Scenario, Step, StepRole, Suite, Test, Think};
-pub use read::{DEFAULT_SEED, ReadOptions, read};
+pub use model::{Ground, LatenessBudget, Plan, Scenario, Step, StepRole, Suite, Test, Think};
+pub use program::{FeederSpec, OpenFeeder, Program};
+pub use read::{DEFAULT_SEED, NO_FEEDERS, ReadOptions, read};
 pub use schema::schema;

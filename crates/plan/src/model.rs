@@ -1,7 +1,8 @@
 //! A plan after reading: names resolved, units converted, every mistake already told.
 
+use crate::program::{Feed, Lifetime, Program, Refresh};
 use crucible_core::threshold::Threshold;
-use crucible_core::{Diagnostic, MeasureId, MeasureSpec, Ns, ScenarioId, StepId, StepSpec};
+use crucible_core::{Diagnostic, FeederId, MeasureId, MeasureSpec, Ns, ScenarioId, StepId, StepSpec};
 use crucible_schedule::Load;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A validated plan.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Plan {
     /// Its name.
     pub name: String,
@@ -23,6 +24,10 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Measures that the steps feed; [`MeasureId`] is the index.
     pub measures: Vec<MeasureSpec>,
+    /// Sources of rows; [`crucible_core::FeederId`] is the index.
+    pub feeders: Vec<Feed>,
+    /// Names of all variables; [`crucible_core::Slot`] is the index.
+    pub variables: Vec<String>,
     /// The tests in the order of the text.
     pub tests: Vec<Test>,
     /// Selections of tests by name.
@@ -65,25 +70,44 @@ pub struct Scenario {
     pub name: String,
     /// Its share of the users or arrivals, relative to the others in the test. Above 0.
     pub weight: f64,
+    /// Exactly so many users of closed load, before weights deal out the rest.
+    pub users: Option<u64>,
     /// Pause after each task or step, unless the step says otherwise.
     pub think: Think,
     /// Least time from the start of an iteration to the start of the next (closed load).
     pub pacing: Option<Ns>,
+    /// How long a user lives; to the end of the test unless given. Under open load each arrival is then a new user.
+    pub lifetime: Option<Lifetime>,
     /// Done once by each user before its first iteration.
-    pub setup: Vec<StepId>,
+    pub setup: Program,
     /// Done in each iteration.
-    pub flow: Flow,
+    pub flow: Program,
     /// Done once by each user after its last iteration.
-    pub teardown: Vec<StepId>,
+    pub teardown: Program,
+    /// What keeps its session good.
+    pub refresh: Option<Refresh>,
+    /// Feeders whose rows it uses, and whether a user keeps its row for life.
+    pub feeds: Vec<(FeederId, bool)>,
 }
 
-/// The order of steps in an iteration.
-#[derive(Clone, Debug)]
-pub enum Flow {
-    /// All of them, in order.
-    Sequence(Vec<StepId>),
-    /// One task, drawn by weight.
-    Weighted(Vec<(f64, Vec<StepId>)>),
+impl Scenario {
+    /// A scenario of weight 1 whose users do these steps in order and nothing else.
+    pub fn plain(id: ScenarioId, name: &str, steps: impl IntoIterator<Item = StepId>) -> Scenario {
+        Scenario {
+            id,
+            name: name.into(),
+            weight: 1.0,
+            users: None,
+            think: Think::None,
+            pacing: None,
+            lifetime: None,
+            setup: Program::default(),
+            flow: Program::sequence(steps),
+            teardown: Program::default(),
+            refresh: None,
+            feeds: Vec::new(),
+        }
+    }
 }
 
 /// One operation of the plan.
@@ -97,14 +121,33 @@ pub struct Step {
     pub scenario: ScenarioId,
     /// Where in the scenario.
     pub role: StepRole,
-    /// Its protocol.
+    /// Its protocol; empty for [`StepRole::Timed`], which no protocol does.
     pub protocol: &'static str,
     /// Pause after it, instead of the scenario's.
     pub think: Option<Think>,
+    /// Share of its operations that we fail ourselves, unsent; 0 to 1.
+    pub fail: f64,
     /// The plan's measures that it feeds, in the order of [`StepSpec::measures`].
     pub measures: Vec<MeasureId>,
-    /// What the protocol reads.
+    /// What the protocol reads; nothing of use for [`StepRole::Timed`].
     pub spec: StepSpec,
+}
+
+impl Step {
+    /// An ordinary step of an iteration, called by its default name.
+    pub fn plain(id: StepId, scenario: ScenarioId, protocol: &'static str, spec: StepSpec) -> Step {
+        Step {
+            id,
+            name: spec.default_name.clone(),
+            scenario,
+            role: StepRole::Main,
+            protocol,
+            think: None,
+            fail: 0.0,
+            measures: Vec::new(),
+            spec,
+        }
+    }
 }
 
 /// Where in its scenario a step stands.
@@ -186,9 +229,30 @@ pub struct Test {
     pub scenarios: Vec<ScenarioId>,
     /// The load.
     pub load: Load,
+    /// Done once before the load, by a user of its own; what it saves is where every user begins.
+    pub setup: Program,
+    /// Done once after the load, by the same user.
+    pub teardown: Program,
+    /// Feeders whose rows these two use.
+    pub feeds: Vec<FeederId>,
     /// Thresholds of the plan and of the test itself, the test's replacing the plan's for the same subject and
     /// measure; with the implied ones.
     pub thresholds: Vec<Threshold>,
+}
+
+impl Test {
+    /// A test without setup and thresholds.
+    pub fn plain(name: &str, scenarios: Vec<ScenarioId>, load: Load) -> Test {
+        Test {
+            name: name.into(),
+            scenarios,
+            load,
+            setup: Program::default(),
+            teardown: Program::default(),
+            feeds: Vec::new(),
+            thresholds: Vec::new(),
+        }
+    }
 }
 
 /// How late the generator may be before the run is invalid.

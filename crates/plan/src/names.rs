@@ -94,6 +94,7 @@ pub(crate) fn assign(drafts: Vec<Draft>, scenarios: &[Scenario], diagnostics: &D
             role: draft.role,
             protocol: draft.protocol,
             think: draft.think,
+            fail: 0.0,
             measures: draft.measures,
             spec: draft.spec,
         })

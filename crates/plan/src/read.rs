@@ -5,6 +5,7 @@
 //! handed out only if there was none.
 
 use crate::model::{LatenessBudget, Plan};
+use crate::program::OpenFeeder;
 use crate::scenarios::ScenarioReader;
 use crate::thresholds::Names;
 use crate::{env, hash, mask, names, suites, test_table, thresholds, yaml};
@@ -29,11 +30,16 @@ pub struct ReadOptions<'a> {
     pub folder: PathBuf,
     /// The language of `${...}` beyond plain names.
     pub expressions: Option<Arc<dyn Expressions>>,
+    /// Makes feeders of their descriptions.
+    pub open_feeder: OpenFeeder<'a>,
     /// Used instead of the plan's `target`.
     pub target: Option<String>,
     /// Used instead of the plan's `seed`.
     pub seed: Option<u64>,
 }
+
+/// For plans without feeders: says that none can be made.
+pub const NO_FEEDERS: OpenFeeder<'static> = &|_| Err("no source of rows is known here".into());
 
 /// The seed of a plan that names none: runs repeat unless one asks for others.
 pub const DEFAULT_SEED: u64 = 1;
@@ -206,6 +212,8 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
         scenarios,
         steps,
         measures,
+        feeders: Vec::new(),
+        variables: symbols.names(),
         tests,
         suites,
         ground,

@@ -3,7 +3,8 @@
 //! A step is a table with exactly one opener of one grammar; the rest of it is that grammar's business, but for the
 //! few keys that every step may have.
 
-use crate::model::{Flow, Scenario, StepRole};
+use crate::model::{Scenario, StepRole};
+use crate::program::{Draw, Op, Program};
 use crate::think;
 use crate::{Think, names};
 use crucible_core::protocol::StepContext;
@@ -208,18 +209,17 @@ impl<'a> ScenarioReader<'a> {
         let flow = self.flow(fields, &place(StepRole::Main));
         let teardown = self.steps(fields, "teardown", &place(StepRole::Teardown));
         Scenario {
-            id,
-            name: name.to_owned(),
             weight: weight.unwrap_or(1.0),
             think: think::read(fields).unwrap_or_default(),
             pacing,
-            setup,
+            setup: Program::sequence(setup),
             flow,
-            teardown,
+            teardown: Program::sequence(teardown),
+            ..Scenario::plain(id, name, [])
         }
     }
 
-    fn flow(&mut self, fields: &Fields<'a>, place: &Place) -> Flow {
+    fn flow(&mut self, fields: &Fields<'a>, place: &Place) -> Program {
         let example = "write `steps: [{get: /}]`, or `tasks:` with weights";
         match (fields.list("steps"), fields.list("tasks")) {
             (None, None) => {
@@ -235,7 +235,7 @@ impl<'a> ScenarioReader<'a> {
             _ => {}
         }
         let steps = self.steps(fields, "steps", place);
-        let Some(tasks) = fields.list("tasks") else { return Flow::Sequence(steps) };
+        let Some(tasks) = fields.list("tasks") else { return Program::sequence(steps) };
         let mut drawn = Vec::new();
         for (index, node) in tasks.iter().enumerate() {
             if self.full {
@@ -244,7 +244,7 @@ impl<'a> ScenarioReader<'a> {
             let path = format!("{}[{index}]", fields.path_of("tasks"));
             drawn.extend(self.task(node, path, place));
         }
-        Flow::Weighted(drawn)
+        one_of(drawn)
     }
 
     fn task(&mut self, node: &'a Node, path: String, place: &Place) -> Option<(f64, Vec<StepId>)> {
@@ -387,6 +387,20 @@ impl<'a> ScenarioReader<'a> {
             }
         }
     }
+}
+
+/// One of these pieces, drawn by weight.
+fn one_of(pieces: Vec<(f64, Vec<StepId>)>) -> Program {
+    let whole: usize = 1 + pieces.iter().map(|(_, steps)| steps.len() + 1).sum::<usize>();
+    let (mut ends, mut ops, mut sum) = (Vec::new(), vec![Op::Skip], 0.0);
+    for (weight, steps) in pieces {
+        sum += weight;
+        ends.push((sum, ops.len() as i32));
+        ops.extend(steps.into_iter().map(Op::Step));
+        ops.push(Op::Jump((whole - ops.len()) as i32));
+    }
+    ops[0] = Op::Draw(Draw { ends });
+    Program { ops }
 }
 
 /// A weight above 0; notes a mistake otherwise.

@@ -88,7 +88,7 @@ fn read_one(
     let load = Load::read(&fields);
     fields.finish();
     let thresholds = join(common, own, |subject| names.takes_part(subject, &scenarios));
-    Some(Test { name: name.to_owned(), scenarios, load: load?, thresholds })
+    Some(Test { thresholds, ..Test::plain(name, scenarios, load?) })
 }
 
 fn scenarios(fields: &Fields<'_>, names: &Names) -> Vec<ScenarioId> {

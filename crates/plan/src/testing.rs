@@ -89,6 +89,7 @@ pub(crate) fn options() -> ReadOptions<'static> {
         env: &env,
         folder: PathBuf::from("."),
         expressions: None,
+        open_feeder: crate::NO_FEEDERS,
         target: None,
         seed: None,
     }

@@ -3,12 +3,12 @@
 use crate::Failure;
 use crucible_core::{Ns, Protocol, ScenarioId, Share, StepId, StepSpec, WorkerContext};
 use crucible_engine::{Collector, Control, FrameSet, Meeting, Reports, ShardJob, ShardReport, run_shard};
-use crucible_plan::{Flow, LatenessBudget, Plan, Scenario, Step, StepRole, Test, Think};
+use crucible_plan::{LatenessBudget, Plan, Scenario, Step, Test};
 use crucible_record::RunEvent;
 use crucible_schedule::{Curve, Load, LoadPhase, Pacing, Spacing};
 use crucible_testkit::sim::{Sim, SimProtocol};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -33,47 +33,14 @@ pub(super) fn plan(phases: Vec<LoadPhase>, seed: u64) -> Plan {
         measures: Vec::new(),
         body: Arc::new(()),
     };
-    let step = Step {
-        id: StepId(0),
-        name: "call".into(),
-        scenario: ScenarioId(0),
-        role: StepRole::Main,
-        protocol: "sim",
-        think: None,
-        measures: Vec::new(),
-        spec,
-    };
-    let scenario = Scenario {
-        id: ScenarioId(0),
-        name: "simulated".into(),
-        weight: 1.0,
-        think: Think::None,
-        pacing: None,
-        setup: Vec::new(),
-        flow: Flow::Sequence(vec![StepId(0)]),
-        teardown: Vec::new(),
-    };
     Plan {
         name: "simulated".into(),
-        target: None,
         seed,
-        scenarios: vec![scenario],
-        steps: vec![step],
-        measures: Vec::new(),
-        tests: vec![Test {
-            name: "test".into(),
-            scenarios: vec![ScenarioId(0)],
-            load,
-            thresholds: Vec::new(),
-        }],
-        suites: Vec::new(),
-        ground: None,
-        settings: BTreeMap::new(),
+        scenarios: vec![Scenario::plain(ScenarioId(0), "simulated", [StepId(0)])],
+        steps: vec![Step::plain(StepId(0), ScenarioId(0), "sim", spec)],
+        tests: vec![Test::plain("test", vec![ScenarioId(0)], load)],
         lateness: LatenessBudget { floor: Ns::from_millis(2), share: 0.1 },
-        hash: String::new(),
-        text: String::new(),
-        remarks: Vec::new(),
-        warnings: Vec::new(),
+        ..Plan::default()
     }
 }
 

@@ -10,7 +10,7 @@ use clap::Parser;
 use crucible_core::threshold::{Band, Measure, Subject, Threshold};
 use crucible_core::{Ns, ScenarioId, StepId, units};
 use crucible_http::{HttpSettings, RequestSpec, StatusMatch};
-use crucible_plan::{Flow, LatenessBudget, Plan, Scenario, Step, StepRole, Test, Think, without_credentials};
+use crucible_plan::{LatenessBudget, Plan, Scenario, Step, Test, without_credentials};
 use crucible_schedule::{Curve, Iterations, Load, LoadPhase, Pacing, Piece, Spacing};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -69,47 +69,20 @@ fn plan(args: &BenchArgs) -> Result<Plan, CliError> {
     let remarks = settings.remarks();
     let text = command(args, &url);
     let step = spec.into_step();
-    let name = step.default_name.clone();
     let all: Arc<dyn Any + Send + Sync> = Arc::new(settings);
     Ok(Plan {
         name: "bench".into(),
         target: Some(without_credentials(&url)),
         seed: args.seed,
-        scenarios: vec![Scenario {
-            id: ScenarioId(0),
-            name: "bench".into(),
-            weight: 1.0,
-            think: Think::None,
-            pacing: None,
-            setup: Vec::new(),
-            flow: Flow::Sequence(vec![StepId(0)]),
-            teardown: Vec::new(),
-        }],
-        steps: vec![Step {
-            id: StepId(0),
-            name,
-            scenario: ScenarioId(0),
-            role: StepRole::Main,
-            protocol: "http",
-            think: None,
-            measures: Vec::new(),
-            spec: step,
-        }],
-        measures: Vec::new(),
-        tests: vec![Test {
-            name: "bench".into(),
-            scenarios: vec![ScenarioId(0)],
-            load,
-            thresholds: vec![implied()],
-        }],
-        suites: Vec::new(),
-        ground: None,
+        scenarios: vec![Scenario::plain(ScenarioId(0), "bench", [StepId(0)])],
+        steps: vec![Step::plain(StepId(0), ScenarioId(0), "http", step)],
+        tests: vec![Test { thresholds: vec![implied()], ..Test::plain("bench", vec![ScenarioId(0)], load) }],
         settings: BTreeMap::from([("http", all)]),
         lateness: LatenessBudget::default(),
         hash: crucible_plan::digest(&text),
         text,
         remarks,
-        warnings: Vec::new(),
+        ..Plan::default()
     })
 }
 

@@ -1,7 +1,8 @@
-use crate::model::{Flow, StepRole, Think};
+use crate::model::{StepRole, Think};
+use crate::program::Op;
 use crate::testing::{EVERYTHING, options, plan, told};
 use crate::{ReadOptions, read};
-use crucible_core::Ns;
+use crucible_core::{Ns, StepId};
 use proptest::prelude::*;
 
 const TESTS: &str = "tests: {t: {rate: 10/s, for: 30s}}";
@@ -30,9 +31,9 @@ fn a_plan_that_uses_everything() {
     let pupil = &plan.scenarios[0];
     assert_eq!((pupil.weight, pupil.pacing), (70.0, Some(Ns::from_secs(5))));
     assert_eq!(pupil.think, Think::Uniform(Ns::from_secs(1), Ns::from_secs(3)));
-    let Flow::Weighted(tasks) = &pupil.flow else { panic!("{:?}", pupil.flow) };
-    let tasks: Vec<(f64, usize)> = tasks.iter().map(|(weight, steps)| (*weight, steps.len())).collect();
-    assert_eq!(tasks, [(5.0, 1), (2.0, 1), (1.0, 2)]);
+    let Op::Draw(draw) = &pupil.flow.ops[0] else { panic!("{:?}", pupil.flow) };
+    assert_eq!(draw.ends, [(5.0, 1), (7.0, 3), (8.0, 5)]);
+    assert_eq!(pupil.flow.steps(), [1, 2, 3, 4].map(StepId));
     assert_eq!(plan.scenarios[1].think, Think::Exponential { mean: Ns::from_secs(2) });
     assert_eq!(
         plan.steps[2].think,
