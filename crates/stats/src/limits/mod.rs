@@ -1,1 +1,29 @@
 //! Rate limiters from outside: explicit models, the likelihood of what was seen under each, the next experiment to make.
+//!
+//! Place in the flow: `crucible limits` sends what a [`Prober`] asks for and tells it what came back; at the end there is
+//! a [`Finding`]. Times are seconds since the begin of the probing. Invariants: a server that merely fails is never
+//! called limited; the same answers and seed give the same finding.
+
+mod acts;
+mod belief;
+mod design;
+mod finding;
+mod headers;
+mod honesty;
+mod likelihood;
+mod places;
+mod prober;
+mod rule;
+mod search;
+mod seen;
+pub mod sim;
+mod state;
+
+pub use acts::{Act, Next, Player};
+pub use design::Experiment;
+pub use finding::{Finding, Outcome, Step};
+pub use headers::Hints;
+pub use honesty::Told;
+pub use prober::{Options, Prober};
+pub use rule::{Class, Rule, Tier};
+pub use seen::{Seen, Verdict};

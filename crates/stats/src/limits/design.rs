@@ -1,0 +1,206 @@
+//! The next experiment: the one from which most is learned for its time.
+//!
+//! Each believed rule plays each experiment of a menu in thought. What one expects is then explained by every other: an
+//! experiment is worth the doubt that it would settle, sum over pairs that say different things of
+//! w_i w_j (1 - exp(-D_ij)), D_ij the logarithm of the likelihood ratio of i and j for what i expects. Source: expected
+//! information gain (Lindley 1956), with the pairwise bound instead of the entropy.
+
+use super::acts::{Act, Next, Player};
+use super::belief::{Belief, Weighted};
+use super::headers::Hints;
+use super::likelihood::{log_probability, state_after};
+use super::rule::{Class, Rule};
+use super::seen::{Log, Seen, Verdict};
+use super::state::State;
+
+/// An experiment to make.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// What to do.
+    pub acts: Vec<Act>,
+    /// Nothing is sent after this instant.
+    pub end: f64,
+    /// Why, for people.
+    pub about: &'static str,
+}
+
+/// What experiments are chosen within.
+pub(crate) struct Means {
+    /// The present instant.
+    pub now: f64,
+    /// When all must be over.
+    pub end: f64,
+    /// Time of a round trip.
+    pub trip: f64,
+    /// Requests under way at once.
+    pub lanes: u64,
+}
+
+/// Rules that think.
+const MINDS: usize = 14;
+/// Doubt that is not worth an experiment.
+const WORTH: f64 = 0.002;
+
+/// The best experiment; `None` if none settles anything.
+pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experiment> {
+    let minds = belief.sample(MINDS, 2.0);
+    let best = belief.best()?.rule;
+    let states: Vec<State> = minds.iter().map(|mind| state_after(&mind.rule, log)).collect();
+    let unit = best.memory();
+    let mut chosen: Option<(f64, Experiment)> = None;
+    for (acts, about) in menu(&best, &minds, &states, means) {
+        let end = means.end.min(means.now + 4.0 * unit + 1.0);
+        let (mut gain, mut length, mut requests) = (0.0, 0.0, 0.0);
+        for (mind, state) in minds.iter().zip(&states) {
+            let expected = think(&acts, &mind.rule, state.clone(), means, end);
+            let last = expected.last().map_or(means.now, |event| event.0);
+            length += mind.weight * (last - means.now);
+            requests += mind.weight * expected.len() as f64;
+            let own = weigh(&expected, &mind.rule, state, log.noise);
+            for (other, begin) in minds.iter().zip(&states) {
+                if mind.rule.agrees(&other.rule, belief.share) {
+                    continue;
+                }
+                let apart = (own - weigh(&expected, &other.rule, begin, log.noise)).max(0.0);
+                gain += mind.weight * other.weight * (1.0 - (-apart).exp());
+            }
+        }
+        let cost = 0.5 + length / unit + requests / (20.0 * (best.limit as f64 + 5.0));
+        let value = gain / cost;
+        if gain > WORTH && chosen.as_ref().is_none_or(|(most, _)| value > *most) {
+            chosen = Some((value, Experiment { acts, end, about }));
+        }
+    }
+    chosen.map(|(_, experiment)| experiment)
+}
+
+/// Plays an experiment against a rule.
+fn think(acts: &[Act], rule: &Rule, mut state: State, means: &Means, end: f64) -> Vec<(f64, bool)> {
+    let mut player = Player::new(acts.to_vec(), means.now, end);
+    let (mut now, mut told) = (means.now, Vec::new());
+    while let Next::Fire { at, count, .. } = player.next(now) {
+        let sent = at.max(now);
+        let arrived = sent + 0.5 * means.trip;
+        now = sent + means.trip;
+        let mut answers = Vec::new();
+        for _ in 0..count {
+            let passed = state.margin(rule, arrived) >= 0.0;
+            if passed {
+                state.admit(rule, arrived);
+            } else {
+                state.refuse(rule, arrived);
+            }
+            told.push((arrived, passed));
+            let verdict = if passed { Verdict::Passed } else { Verdict::Refused };
+            answers.push(Seen { sent, answered: now, key: 0, verdict, status: 0, hints: Hints::default() });
+        }
+        player.saw(&answers);
+        if told.len() > 4_000 {
+            break;
+        }
+    }
+    told
+}
+
+fn weigh(expected: &[(f64, bool)], rule: &Rule, begin: &State, noise: f64) -> f64 {
+    let mut state = begin.clone();
+    let mut sum = 0.0;
+    for (at, passed) in expected {
+        sum += log_probability(state.margin(rule, *at), *passed, noise);
+        if *passed {
+            state.admit(rule, *at);
+        } else {
+            state.refuse(rule, *at);
+        }
+    }
+    sum
+}
+
+type Menu = Vec<(Vec<Act>, &'static str)>;
+
+/// Experiments that may be worth it, on the scales of what is believed.
+fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means) -> Menu {
+    let lanes = means.lanes;
+    let limit = minds.iter().map(|mind| mind.rule.limit).max().unwrap_or(1).max(best.limit);
+    let all = Act::Burst { most: 2 * limit + 5, refusals: 2, lanes };
+    let part = |most: u64| Act::Burst { most: most.max(1), refusals: 1, lanes };
+    let watch = |first: f64, longest: f64| Act::Watch { first, growth: 0.0, longest };
+    let mut menu: Menu = vec![(vec![all], "asking for all that is left")];
+    for scale in scales(best, minds) {
+        for share in [0.3, 0.6, 0.85, 1.03, 1.6, 2.2] {
+            menu.push((vec![Act::Wait(share * scale), all], "a quiet wait, then all that is left"));
+        }
+        let rest = Act::Wait(1.06 * scale);
+        for share in [0.3, 0.5] {
+            let split = vec![rest, part(best.limit.div_ceil(2)), Act::Wait(share * scale), all];
+            menu.push((split.clone(), "a split burst"));
+            menu.push(([split, vec![watch(0.03 * scale, 1.3 * scale), all]].concat(), "a split burst"));
+        }
+        let late = vec![rest, part(best.limit), Act::Wait(0.8 * scale), part(2)];
+        menu.push((late.clone(), "a violation late in the window"));
+        menu.push((
+            [late, vec![watch(0.03 * scale, 1.3 * scale)]].concat(),
+            "a violation late in the window",
+        ));
+        menu.push((vec![watch(0.02 * scale, 1.3 * scale), all], "asking again and again until one passes"));
+        menu.push((vec![Act::Wait(0.37 * scale), all, watch(0.02 * scale, 1.1 * scale)], "another phase"));
+        let steps = best.limit.saturating_sub(1).clamp(1, 16);
+        for every in [0.02, 0.05, 0.1, 0.25] {
+            let ladder = Act::Singles { count: steps, every: every * scale };
+            menu.push((vec![rest, ladder, all], "single requests spread over time, then all that is left"));
+        }
+        // where the rules expect the end of refusing, in small steps
+        for (mind, state) in minds.iter().zip(states).take(3) {
+            let wait = -state.margin(&mind.rule, means.now);
+            if wait > 0.06 * scale && wait < 2.0 * scale {
+                let fine = vec![Act::Wait(wait - 0.04 * scale), watch(0.005 * scale, 0.08 * scale)];
+                menu.push((fine, "the end of refusing in small steps"));
+            }
+        }
+    }
+    menu.extend(ladder(best, minds, states, means));
+    let growing = Act::Watch { first: 0.01 * best.window, growth: 0.1, longest: 12.0 * best.memory() };
+    menu.push((vec![growing, all], "asking again, ever more slowly"));
+    menu
+}
+
+/// Single requests over the range in which the window of a lock-out may end, then all that is left: how many pass tells
+/// which of them began a new window. Refusals cost a lock each, so that one pass must tell as much as it can.
+fn ladder(best: &Rule, minds: &[Weighted], states: &[State], means: &Means) -> Option<(Vec<Act>, &'static str)> {
+    if best.class != Class::Lockout || best.limit < 3 {
+        return None;
+    }
+    let own = || minds.iter().zip(states).filter(|(mind, _)| mind.rule.class == Class::Lockout);
+    let locked = own().map(|(mind, state)| -state.margin(&mind.rule, means.now)).fold(0.0, f64::max);
+    let least = own().map(|(mind, _)| mind.rule.window).fold(f64::INFINITY, f64::min) * 0.98;
+    let most = own().map(|(mind, _)| mind.rule.window).fold(0.0, f64::max) * 1.02;
+    let count = (best.limit - 2).min(40);
+    let one = Act::Singles { count: 1, every: 0.0 };
+    let spread = Act::Singles { count, every: (most - least) / count as f64 };
+    let rest = Act::Burst { most: best.limit + 1, refusals: 1, lanes: means.lanes };
+    let acts = vec![Act::Wait(locked * 1.02 + 2.0 * means.trip), one, Act::Wait(least), spread, rest];
+    Some((acts, "single requests where the window may end, then all that is left"))
+}
+
+/// Times that differ by more than a fifth among those that likely rules name.
+fn scales(best: &Rule, minds: &[Weighted]) -> Vec<f64> {
+    let mut scales: Vec<f64> = Vec::new();
+    let mut add = |scale: f64| {
+        if scales.len() < 4 && scale > 1e-3 && scales.iter().all(|s| (s / scale).ln().abs() > 0.2) {
+            scales.push(scale);
+        }
+    };
+    add(best.memory());
+    let mut likely: Vec<&Weighted> = minds.iter().collect();
+    likely.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    for rule in likely.iter().map(|mind| &mind.rule) {
+        add(rule.window);
+        if rule.class == Class::Lockout {
+            add(rule.lock);
+        }
+        if matches!(rule.class, Class::TokenBucket | Class::IntervalRefill) {
+            add(rule.window * rule.lump as f64 / rule.limit as f64);
+        }
+    }
+    scales
+}
