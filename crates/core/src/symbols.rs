@@ -6,7 +6,7 @@
 use crate::scope::{FeederId, Scope, Slot};
 use crate::{Position, Value};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,6 +42,8 @@ pub struct Symbols {
 #[derive(Default)]
 struct State {
     names: Vec<Variable>,
+    /// Feeders referred to since they were last taken.
+    drawn: BTreeSet<FeederId>,
     place: (Position, String),
 }
 
@@ -101,6 +103,7 @@ impl Symbols {
     /// What a name that is used stands for. The error is a hint.
     pub fn refer(&self, name: &str) -> Result<Meaning, String> {
         if let Some((id, columns)) = self.feeders.get(name) {
+            self.state.borrow_mut().drawn.insert(*id);
             return Ok(Meaning::Feeder(*id, Arc::clone(columns)));
         }
         check(name)?;
@@ -111,6 +114,11 @@ impl Symbols {
             variable.used = Some(state.place.clone());
         }
         Ok(Meaning::Variable(slot))
+    }
+
+    /// Feeders that were referred to since this was last asked.
+    pub fn take_drawn(&self) -> Vec<FeederId> {
+        std::mem::take(&mut self.state.borrow_mut().drawn).into_iter().collect()
     }
 
     /// Whether a feeder has this name.
@@ -198,6 +206,7 @@ mod tests {
         assert_eq!(symbols.define("token"), Ok(used));
         assert_eq!(symbols.unknown(), []);
         assert!(matches!(symbols.refer("pupils"), Ok(Meaning::Feeder(FeederId(0), _))));
+        assert_eq!((symbols.take_drawn(), symbols.take_drawn()), (vec![FeederId(0)], vec![]));
         assert!(symbols.define("pupils").is_err_and(|hint| hint.contains("feeder")));
         assert!(symbols.define("vu").is_err() && symbols.define("a b").is_err());
         symbols.refer("lost").unwrap();
