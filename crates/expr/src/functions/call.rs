@@ -162,10 +162,6 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub(crate) fn int_or(&self, index: usize, default: i64) -> Result<i64, String> {
-        if self.given(index) { self.int(index) } else { Ok(default) }
-    }
-
     /// The argument as a size in bytes or characters; drawn sizes are rounded.
     pub(crate) fn size(&self, index: usize) -> Result<usize, String> {
         let size = self.float(index)?.round();
@@ -181,10 +177,6 @@ impl<'a> Call<'a> {
             Value::List(list) => Ok(list),
             _ => Err(self.unfit(index, "a list")),
         }
-    }
-
-    pub(crate) fn holds_or(&self, index: usize, default: bool) -> bool {
-        if self.given(index) { self.get(index).holds() } else { default }
     }
 }
 

@@ -152,28 +152,38 @@ const CITIES: &[&str] = &[
 ];
 
 pub(super) const ROWS: &[Function] = &[
-    row("first_name", &[], "A given name.", ["first_name()", ""], |call| text(pick(FIRST, call.rng()))),
-    row("last_name", &[], "A family name.", ["last_name()", ""], |call| text(pick(LAST, call.rng()))),
-    row("full_name", &[], "Both.", ["full_name()", ""], |call| {
+    row("first_name", &[], "A given name.", ["first_name()", "Samuel"], |call| text(pick(FIRST, call.rng()))),
+    row("last_name", &[], "A family name.", ["last_name()", "Sato"], |call| text(pick(LAST, call.rng()))),
+    row("full_name", &[], "Both.", ["full_name()", "Samuel Hansen"], |call| {
         let first = pick(FIRST, call.rng());
         text(format!("{first} {}", pick(LAST, call.rng())))
     }),
-    row("username", &[], "A name to log in with; rarely the same twice.", ["username()", ""], |call| {
-        text(login(call.rng()))
-    }),
+    row(
+        "username",
+        &[],
+        "A name to log in with; rarely the same twice.",
+        ["username()", "samuel.hansen47544"],
+        |call| text(login(call.rng())),
+    ),
     row(
         "email",
         &["domain?"],
         "An address; at example.com, which nobody owns (RFC 2606), unless a domain is given.",
-        ["email()", ""],
+        ["email()", "samuel.hansen47544@example.com"],
         |call| {
             let domain = call.text_or(0, "example.com")?;
             text(format!("{}@{domain}", login(call.rng())))
         },
     ),
-    row("city", &[], "A city.", ["city()", ""], |call| text(pick(CITIES, call.rng()))),
-    row("word", &[], "A word.", ["word()", ""], |call| text(pick(WORDS, call.rng()))),
-    row("sentence", &["words?"], "So many words (8), as a sentence.", ["sentence(4)", ""], sentence),
+    row("city", &[], "A city.", ["city()", "Stockholm"], |call| text(pick(CITIES, call.rng()))),
+    row("word", &[], "A word.", ["word()", "silver"], |call| text(pick(WORDS, call.rng()))),
+    row(
+        "sentence",
+        &["words?"],
+        "So many words (8), as a sentence.",
+        ["sentence(4)", "Silver early ivory arrow."],
+        sentence,
+    ),
 ];
 
 fn pick(list: &'static [&'static str], rng: &mut Rng) -> &'static str {

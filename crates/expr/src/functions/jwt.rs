@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Function] = &[Function {
          with a private key in PEM; both must be plain texts. `headers` is a table of further headers, such as `kid`.",
         [
             "jwt({'sub': 'eve'}, 'secret')",
-            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJldmUifQ.b0H4vTrMtQ1OkQz0Ku1H7E8Vr4cN3iBMPmqMo0pbwu8",
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJldmUifQ.NwtqzJ20hqZOwpZWKxnIv_nela2ddaCVShJGS-IHkRw",
         ],
         jwt,
     )

@@ -11,7 +11,7 @@ pub(super) const ROWS: &[Function] = &[
         "random",
         &["low", "high"],
         "A whole number, uniform, both ends possible.",
-        ["random(1, 6)", "4"],
+        ["random(1, 6)", "5"],
         |call| {
             let (low, high) = (call.int(0)?, call.int(1)?);
             ordered(low <= high)?;
