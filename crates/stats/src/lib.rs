@@ -7,6 +7,9 @@
 pub mod capacity;
 pub mod compare;
 pub mod limits;
+#[doc(hidden)]
+pub mod processes;
+pub mod scatter;
 pub mod slo;
 pub mod special;
 pub mod steady;

@@ -108,19 +108,55 @@ pub fn normal_quantile(tail: f64) -> f64 {
     ratio(top, [0.241_978_942_25, 0.012_258_202_635, 0.0], r - 5.0)
 }
 
+/// The probability that a variable of Student's t distribution with `freedom` degrees of freedom (above 0) exceeds `t` or
+/// lies below `-t` (t >= 0). Source: I_{v/(v+t^2)}(v/2, 1/2), DLMF 8.17.
+pub fn t_two_sided(freedom: f64, t: f64) -> f64 {
+    beta_inc(0.5 * freedom, 0.5, freedom / (freedom + t * t))
+}
+
+/// Density of Student's t distribution with `freedom` degrees of freedom at `t`.
+pub fn t_density(freedom: f64, t: f64) -> f64 {
+    let front = ln_gamma(0.5 * (freedom + 1.0)) - ln_gamma(0.5 * freedom);
+    (front - 0.5 * (freedom + 1.0) * (t * t / freedom).ln_1p()).exp()
+        / (std::f64::consts::PI * freedom).sqrt()
+}
+
 /// The value that a variable of Student's t distribution with `freedom` degrees of freedom (at least 1) exceeds with
-/// probability `tail` (0 < tail < 0.5). Source: P(T > t) = I_{v/(v+t^2)}(v/2, 1/2) / 2 (DLMF 8.17); above 200 degrees the
-/// expansion of Cornish and Fisher, Abramowitz and Stegun 26.7.5, whose error is then below 1e-8.
+/// probability `tail` (0 < tail < 0.5). Source: the expansion of Cornish and Fisher, Abramowitz and Stegun 26.7.5, whose
+/// error is below 1e-8 above 200 degrees; else from there by Newton's method on the logarithm of [`t_two_sided`], or by
+/// bisection where that leaves its bounds.
 pub fn t_quantile(freedom: f64, tail: f64) -> f64 {
     let freedom = freedom.max(1.0);
-    if freedom > 200.0 {
-        let z = normal_quantile(tail);
-        let first = (z.powi(3) + z) / 4.0;
-        let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0;
-        return z + first / freedom + second / (freedom * freedom);
+    let z = normal_quantile(tail);
+    if z <= 0.0 {
+        return 0.0;
     }
-    let x = beta_quantile(freedom / 2.0, 0.5, 2.0 * tail);
-    (freedom * (1.0 - x) / x).max(0.0).sqrt()
+    let first = (z.powi(3) + z) / 4.0;
+    let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0;
+    let mut t = z + first / freedom + second / (freedom * freedom);
+    if freedom > 200.0 {
+        return t;
+    }
+    // the normal quantile is too small, that of one degree of freedom too large
+    let (mut low, mut high) = (z * (1.0 - 1e-5), 1.000_01 / (std::f64::consts::PI * tail).tan());
+    let wanted = (2.0 * tail).ln();
+    for _ in 0..100 {
+        let above = t_two_sided(freedom, t);
+        if above.ln() > wanted {
+            low = t
+        } else {
+            high = t
+        }
+        let step = (above.ln() - wanted) * above / (2.0 * t_density(freedom, t));
+        let next = t + step;
+        let next = if next > low && next < high { next } else { 0.5 * (low + high) };
+        let moved = (next - t).abs();
+        t = next;
+        if moved <= 1e-13 * t {
+            break;
+        }
+    }
+    t
 }
 
 #[cfg(test)]

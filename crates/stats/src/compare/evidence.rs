@@ -126,6 +126,8 @@ pub struct Settings {
     pub confidence: f64,
     /// The largest relative difference that does not matter: 0.01. What is shown to be smaller is equivalent.
     pub margin: f64,
+    /// The largest difference of two shares of errors that does not matter: 0.001, a tenth of a percent of all operations.
+    pub error_margin: f64,
     /// The chance with which the smallest detectable difference would have been seen: 0.95.
     pub power: f64,
     /// Percentiles as shares: p50, p90, p95, p99 and p99.9.
@@ -147,6 +149,7 @@ impl Default for Settings {
             alpha: 0.01,
             confidence: 0.95,
             margin: 0.01,
+            error_margin: 0.001,
             power: 0.95,
             percentiles: vec![0.5, 0.9, 0.95, 0.99, 0.999],
             shift: true,

@@ -5,12 +5,22 @@
 //! request; a difference is said at an error that covers all metrics together; every metric says the smallest difference
 //! that could have been seen, or what it lacks.
 
+mod arms;
+mod cdf;
+mod check;
 mod evidence;
+mod itself;
+mod judge;
 pub mod kpi;
 mod outcome;
+mod quantile;
+mod shift;
+mod sums;
+mod whole;
 
 pub use evidence::{Better, Evidence, Gauge, GaugeKind, Pair, Settings, Slice, Trials};
 pub use outcome::{
-    Caveat, Change, Compared, Comparison, Interval, Lack, Metric, Needs, Problem, SelfCheck, ShiftPoint, Unit,
-    Verdict,
+    Caveat, Change, Compared, Comparison, Interval, Lack, Metric, Needs, Problem, SelfCheck, ShiftPoint,
+    Unit, Verdict,
 };
+pub use whole::compare;
