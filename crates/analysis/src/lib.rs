@@ -6,6 +6,7 @@ pub mod bounded;
 pub mod conservation;
 pub mod criteria;
 pub mod series;
+mod source;
 pub mod stats;
 mod stretch;
 pub mod timeline;

@@ -4,10 +4,12 @@
 //! not a histogram, adds up exactly over stretches, and its variance between windows tells how dependent the
 //! operations are.
 
+use crate::source::{Source, ValueSums};
 use crate::stats::RatioSums;
 use crate::stretch::Stretches;
 use crate::totals::is_operation;
-use crucible_core::threshold::{Measure, Subject, Threshold};
+use crate::verdict::Unit;
+use crucible_core::threshold::{LimitUnit, Measure, Subject, Threshold, ValueMeasure};
 use crucible_core::{ErrorClass, Frame, Histogram, IterationFrame, Ns, Outcome};
 use crucible_record::{RunStarted, Window};
 
@@ -28,6 +30,15 @@ pub(crate) struct Tracker {
     /// Means: (operations, sum of response times in ns), or throughput: (seconds, `Ok` operations).
     pub(crate) means: RatioSums,
     pub(crate) stretches: Option<Stretches>,
+    /// Where its figures come from.
+    pub(crate) source: Source,
+    /// Sums of values, for measures and series.
+    pub(crate) values: ValueSums,
+    /// Unit of values, and its word if it is the user's own.
+    pub(crate) unit: Unit,
+    own_unit: String,
+    /// Steps that feed measures, and which.
+    pub(crate) feeding: Vec<(usize, Vec<u16>)>,
 }
 
 /// Exceedances of one limit.
@@ -116,6 +127,15 @@ impl Tracker {
         let all_steps: Vec<usize> =
             named.iter().copied().filter(|i| is_operation(&started.steps[*i])).collect();
         let all_scenarios: Vec<usize> = (0..started.scenarios.len()).filter(|i| taking_part(*i)).collect();
+        let source = Source::of(&threshold.subject, started);
+        let (unit, own_unit) = source.unit(started);
+        let feeding: Vec<(usize, Vec<u16>)> = match source {
+            Source::Measure(_) => {
+                let fed = named.iter().map(|step| (*step, started.steps[*step].measures.clone()));
+                fed.filter(|(_, measures)| !measures.is_empty()).collect()
+            }
+            _ => Vec::new(),
+        };
         let one = |subject: String, steps: Vec<usize>, scenarios: Vec<usize>| Tracker {
             threshold: threshold.clone(),
             text: text.to_owned(),
@@ -132,6 +152,11 @@ impl Tracker {
             ],
             means: RatioSums::default(),
             stretches: threshold.over.map(Stretches::new),
+            source,
+            values: ValueSums::new(threshold, source, started),
+            unit,
+            own_unit: own_unit.clone(),
+            feeding: feeding.clone(),
         };
         match &threshold.subject {
             Subject::All => vec![one("all steps".into(), all_steps, all_scenarios)],
@@ -152,11 +177,41 @@ impl Tracker {
                     .collect();
                 vec![one(format!("scenario {name}"), steps, scenarios)]
             }
+            Subject::Measure(name) => vec![one(name.clone(), Vec::new(), Vec::new())],
+            Subject::Series { component, name } => {
+                vec![one(format!("{component}.{name}"), Vec::new(), Vec::new())]
+            }
+        }
+    }
+
+    /// The figure as people read it.
+    pub(crate) fn label(&self) -> String {
+        let side = |word: &str, limit: f64| format!("time {word} {}", self.unit.show(limit));
+        match &self.threshold.measure {
+            Measure::Value(ValueMeasure::Above(limit), _) => side("above", *limit),
+            Measure::Value(ValueMeasure::Below(limit), _) => side("below", *limit),
+            measure if !self.own_unit.is_empty() && measure.unit() == LimitUnit::Number => {
+                format!("{} in {}", measure.name(), self.own_unit)
+            }
+            measure => measure.name(),
+        }
+    }
+
+    /// Takes in one reading of a series in its test.
+    pub(crate) fn read(&mut self, series: usize, at: Ns, value: f64) {
+        if self.source == Source::Series(series) {
+            self.values.reading(&self.threshold, at, value);
         }
     }
 
     /// Takes in one window of its test that began at `test_began`.
     pub(crate) fn apply(&mut self, window: &Window, test_began: Ns) {
+        if self.source != Source::Steps {
+            if let Source::Measure(index) = self.source {
+                self.values.window(&self.threshold, index, window);
+            }
+            return;
+        }
         let observation = self.observe(window);
         for (sums, [known, possible, near]) in self.bands.iter_mut().zip(&observation.beyond) {
             sums.known += known;

@@ -58,8 +58,16 @@ pub enum Unit {
     Share,
     /// Per second.
     PerSecond,
-    /// A plain number.
+    /// A whole number.
     Count,
+    /// A number in a unit of the user's own, or in none.
+    Number,
+    /// CPUs: 1 is one of them busy all the time.
+    Cores,
+    /// Bytes.
+    Bytes,
+    /// Bytes per second.
+    BytesPerSecond,
 }
 
 impl Unit {
@@ -70,6 +78,22 @@ impl Unit {
             Unit::Share => "share",
             Unit::PerSecond => "per_second",
             Unit::Count => "count",
+            Unit::Number => "number",
+            Unit::Cores => "cores",
+            Unit::Bytes => "bytes",
+            Unit::BytesPerSecond => "bytes_per_second",
+        }
+    }
+
+    /// The unit of a series by its word in the record; a plain number for words of newer versions.
+    pub fn of_series(word: &str) -> Unit {
+        match word {
+            "cores" => Unit::Cores,
+            "bytes" => Unit::Bytes,
+            "bytes/s" => Unit::BytesPerSecond,
+            "1/s" => Unit::PerSecond,
+            "share" => Unit::Share,
+            _ => Unit::Number,
         }
     }
 
@@ -80,6 +104,10 @@ impl Unit {
             Unit::Share => units::show_share(value),
             Unit::PerSecond => format!("{}/s", units::show_number(value)),
             Unit::Count => whole(value),
+            Unit::Number => units::show_number(value),
+            Unit::Cores => format!("{} cores", units::show_number(value)),
+            Unit::Bytes => units::show_bytes(value),
+            Unit::BytesPerSecond => format!("{}/s", units::show_bytes(value)),
         }
     }
 }

@@ -253,6 +253,9 @@ impl RunView {
             if let (Some(phase), Some(test)) = (phase, test.filter(|test| *test < self.tests.len())) {
                 self.phases[phase].series[index].push(reading.at, *value);
                 self.tests[test].series[index].push(reading.at, *value);
+                for tracker in &mut self.trackers[test] {
+                    tracker.read(index, reading.at, *value);
+                }
             }
         }
         self.readings.push(SeriesPoint::of(reading, self.series.len()));

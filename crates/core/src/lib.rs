@@ -11,6 +11,7 @@ pub mod frame;
 pub mod histogram;
 pub mod ids;
 pub mod measure;
+pub mod monitor;
 pub mod outcome;
 pub mod probe;
 pub mod protocol;
@@ -32,6 +33,7 @@ pub use frame::{Frame, IterationFrame, LagFrame};
 pub use histogram::Histogram;
 pub use ids::{Position, ScenarioId, Share, StepId, VuId};
 pub use measure::{MeasureFrame, MeasureId, MeasureKind, MeasureSpec};
+pub use monitor::Monitor;
 pub use outcome::{ErrorClass, Outcome};
 pub use probe::{Phase, Probe};
 pub use protocol::{

@@ -10,11 +10,18 @@
 //! ```
 //!
 //! with `>=` for measures of which more is better. Names of steps and scenarios stand in quotes; names of bands
-//! do so where they must.
+//! do so where they must. The plan's own measures and what monitors read are subjects of their own:
+//!
+//! ```text
+//! measure "worker" mark "celery" target>=45%
+//! series "api" "cpu" above 0.7 target<=300s
+//! ```
 
 mod text;
+mod value;
 
 pub use text::{ThresholdError, parse_share_exact};
+pub use value::ValueMeasure;
 
 use crate::Ns;
 
@@ -29,6 +36,15 @@ pub enum Subject {
     Step(String),
     /// All steps of one scenario (written `scenario NAME`).
     Scenario(String),
+    /// A measure of the plan's own (written `measure NAME`).
+    Measure(String),
+    /// What a monitor reads (written `series COMPONENT NAME`).
+    Series {
+        /// The component, as in `api`.
+        component: String,
+        /// The series within it, as in `cpu`.
+        name: String,
+    },
 }
 
 /// The figure that is compared.
@@ -56,6 +72,9 @@ pub enum Measure {
     Checks,
     /// Arrivals that were dropped, as a share of planned ones.
     Dropped,
+    /// A figure of a measure of the plan's own or of a series, with the side of its limits that is good. Limits are in
+    /// the unit of the values.
+    Value(ValueMeasure, Better),
 }
 
 /// Which side of a limit is good.
@@ -100,6 +119,7 @@ impl Measure {
     pub const fn better(&self) -> Better {
         match self {
             Measure::Throughput | Measure::Checks => Better::Higher,
+            Measure::Value(_, better) => *better,
             _ => Better::Lower,
         }
     }
@@ -115,6 +135,7 @@ impl Measure {
             | Measure::Stddev => LimitUnit::Duration,
             Measure::Errors | Measure::ErrorsOf(_) | Measure::Checks | Measure::Dropped => LimitUnit::Share,
             Measure::Throughput => LimitUnit::Rate,
+            Measure::Value(value, _) => value.unit(),
         }
     }
 }
@@ -126,6 +147,8 @@ pub enum LimitUnit {
     Duration,
     /// A share from 0 to 1, written as a percentage.
     Share,
-    /// Operations per second.
+    /// Operations, or units of a measure, per second.
     Rate,
+    /// A number in the unit of the measure or series.
+    Number,
 }

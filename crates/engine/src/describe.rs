@@ -46,6 +46,7 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
                 role: step.role.name().into(),
                 protocol: step.protocol.into(),
                 checks: step.spec.checks.clone(),
+                measures: step.measures.iter().map(|measure| measure.0).collect(),
             })
             .collect(),
         tests: tests

@@ -6,6 +6,7 @@
 //! Invariants: pure (no I/O, no clock, no environment but [`ReadOptions::env`]); the text is hostile and never causes
 //! a panic, a hang or unbounded memory; all mistakes are told at once, each with its place and a remedy.
 
+mod components;
 mod env;
 mod hash;
 mod mask;
@@ -23,6 +24,7 @@ mod think;
 mod thresholds;
 mod yaml;
 
+pub use components::MONITOR_EVERY;
 pub use hash::digest;
 pub use mask::without_credentials;
 pub use model::{Ground, LatenessBudget, Plan, Scenario, Step, StepRole, Suite, Test, Think};

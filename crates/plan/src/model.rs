@@ -1,6 +1,7 @@
 //! A plan after reading: names resolved, units converted, every mistake already told.
 
 use crate::program::{Feed, Lifetime, Program, Refresh};
+use crucible_core::monitor::Component;
 use crucible_core::threshold::Threshold;
 use crucible_core::{Diagnostic, FeederId, MeasureId, MeasureSpec, Ns, ScenarioId, StepId, StepSpec};
 use crucible_schedule::Load;
@@ -38,6 +39,10 @@ pub struct Plan {
     pub settings: BTreeMap<&'static str, Arc<dyn Any + Send + Sync>>,
     /// How late the generator may be before a run is invalid.
     pub lateness: LatenessBudget,
+    /// Processes that are watched, beside the machine and the generator.
+    pub components: Vec<Component>,
+    /// Time from reading to reading.
+    pub monitor_every: Ns,
     /// SHA-256 of the canonical form, hexadecimal: the experiment's identity.
     pub hash: String,
     /// The text as stored in records: `${env.X}` unexpanded, values of secret-looking keys masked.

@@ -8,7 +8,7 @@ use crate::model::{LatenessBudget, Plan};
 use crate::program::OpenFeeder;
 use crate::scenarios::ScenarioReader;
 use crate::thresholds::Names;
-use crate::{env, hash, mask, names, suites, test_table, thresholds, yaml};
+use crate::{components, env, hash, mask, names, suites, test_table, thresholds, yaml};
 use crucible_core::protocol::StepContext;
 use crucible_core::symbols::BUILT_IN;
 use crucible_core::{
@@ -166,6 +166,7 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     drop_private_keys(&mut root);
     let fields = Fields::new(&root, "", diagnostics)?;
     fields.expect(TOP_KEYS);
+    fields.expect(components::TOP_KEYS);
     let name = fields.text("name");
     let name = name.and_then(|name| names::check(&fields, "name", &name).then_some(name));
     let target = options.target.clone().or(fields.text("target"));
@@ -193,7 +194,8 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     tell_unknown(&symbols, diagnostics);
 
     let lateness = lateness(&fields);
-    let names = Names::new(&steps, &scenarios);
+    let (components, monitor_every) = components::read(&fields, diagnostics);
+    let names = Names::new(&steps, &scenarios).with_values(&steps, &measures, &components);
     let common = fields.get("thresholds");
     let common = common.map(|node| thresholds::read(node, "thresholds", &names, diagnostics));
     let ground = suites::ground(&fields);
@@ -219,6 +221,8 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
         ground,
         settings,
         lateness,
+        components,
+        monitor_every,
         remarks,
         warnings: Vec::new(),
     })

@@ -3,7 +3,7 @@
 //! [`crate::read()`].
 
 use crate::model::LatenessBudget;
-use crate::{read, scenarios, suites, test_table, think, thresholds, yaml};
+use crate::{components, read, scenarios, suites, test_table, think, thresholds, yaml};
 use crucible_core::{Diagnostics, Key, Node, NodeKind, StepGrammar};
 use crucible_schedule::PROFILES;
 use serde_json::{Map, Value, json};
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 /// JSON Schema (draft 2020-12) of a plan whose steps may be of these protocols.
 pub fn schema(grammars: &[&dyn StepGrammar]) -> Value {
     let mut top = properties(read::TOP_KEYS);
+    top.extend(properties(components::TOP_KEYS));
     // without `scenarios`, the keys of the only one stand at the top, but for its weight
     top.extend(properties(&scenarios::SCENARIO_KEYS[1..]));
     for grammar in grammars {
@@ -56,11 +57,29 @@ fn definitions(grammars: &[&dyn StepGrammar]) -> Value {
             required(table(properties(scenarios::TASK_KEYS)), "steps"),
         ]},
         "test": test(),
-        "thresholds": {"type": "object", "additionalProperties": {"anyOf": [
+        "thresholds": {
+            "type": "object",
+            "properties": {"*": {"$ref": "#/$defs/demands"}, "each": {"$ref": "#/$defs/demands"}},
+            "additionalProperties": {"anyOf": [
+                {"$ref": "#/$defs/demands"},
+                {"$ref": "#/$defs/values"},
+                {"type": "array", "items": {"$ref": "#/$defs/values"}},
+            ]},
+        },
+        "demands": {"anyOf": [
             {"$ref": "#/$defs/measures"},
             {"type": "string"},
             {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/measures"}]}},
-        ]}},
+        ]},
+        "values": {
+            "description": "Figures of a measure of the plan's own, or of what is read of a component.",
+            "examples": [{"avg": "70%", "above 70%": "5m"}, {"celery": {"share": "45%..55%"}}],
+            "type": "object",
+            "additionalProperties": {"anyOf": [
+                {"type": ["string", "number", "null"]},
+                {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "object"]}},
+            ]},
+        },
         "measures": {
             "type": "object",
             "patternProperties": {
@@ -82,6 +101,8 @@ fn definitions(grammars: &[&dyn StepGrammar]) -> Value {
                 },
             ],
         },
+        "component": table(properties(components::COMPONENT_KEYS)),
+        "monitor": table(properties(components::MONITOR_KEYS)),
         "ground": table(properties(suites::GROUND_KEYS)),
         "generator": table(properties(read::GENERATOR_KEYS)),
         "lateness": described(

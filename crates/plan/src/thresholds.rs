@@ -1,9 +1,17 @@
 //! The `thresholds` tables: subject -> measure -> limits, or subject -> list of sentences such as
-//! `p95 < 300ms over any 30s`.
+//! `p95 < 300ms over any 30s`. Subjects with values (the plan's own measures, what monitors read) have figures of their
+//! own, see [`values`].
+
+mod values;
+
+use values::About;
 
 use crate::model::{Scenario, Step};
+use crucible_core::monitor::{self, Component};
 use crucible_core::threshold::{Band, Better, Measure, Subject, Threshold};
-use crucible_core::{Diagnostics, Fields, Key, Node, NodeKind, Ns, Position, ScenarioId, fields, units};
+use crucible_core::{
+    Diagnostics, Fields, Key, MeasureSpec, Node, NodeKind, Ns, Position, ScenarioId, fields, units,
+};
 use std::collections::HashMap;
 
 /// Options that may stand among the bands of a limit.
@@ -46,6 +54,10 @@ pub(crate) struct Placed {
 pub(crate) struct Names {
     steps: HashMap<String, ScenarioId>,
     scenarios: HashMap<String, ScenarioId>,
+    /// The plan's own measures, with the scenarios that feed them.
+    measures: HashMap<String, (MeasureSpec, Vec<ScenarioId>)>,
+    /// Components that are watched, beside those that always are.
+    components: Vec<String>,
 }
 
 impl Names {
@@ -53,7 +65,60 @@ impl Names {
         Names {
             steps: steps.iter().map(|step| (step.name.clone(), step.scenario)).collect(),
             scenarios: scenarios.iter().map(|scenario| (scenario.name.clone(), scenario.id)).collect(),
+            measures: HashMap::new(),
+            components: Vec::new(),
         }
+    }
+
+    /// With the plan's measures, which `steps` feed, and the components that are watched.
+    pub(crate) fn with_values(
+        mut self,
+        steps: &[Step],
+        measures: &[MeasureSpec],
+        components: &[Component],
+    ) -> Names {
+        for (index, spec) in measures.iter().enumerate() {
+            let feeds = |step: &&Step| step.measures.iter().any(|id| usize::from(id.0) == index);
+            let fed = steps.iter().filter(feeds).map(|step| step.scenario).collect();
+            self.measures.insert(spec.name.clone(), (spec.clone(), fed));
+        }
+        self.components = components.iter().map(|component| component.name.clone()).collect();
+        self
+    }
+
+    /// What the values of a subject are; `None` for steps and scenarios.
+    fn about(&self, subject: &Subject) -> Option<About> {
+        match subject {
+            Subject::Measure(name) => self.measures.get(name).map(|(spec, _)| About::Measure(spec.clone())),
+            Subject::Series { component, name } => {
+                series_of(component).iter().find(|series| series.name == name).map(About::Series)
+            }
+            _ => None,
+        }
+    }
+
+    /// `COMPONENT.SERIES`; `None` if it is not meant.
+    fn series(&self, text: &str) -> Option<Result<Subject, (String, String)>> {
+        let (component, name) = text.split_once('.')?;
+        let always = [monitor::HOST_NAME, monitor::GENERATOR_NAME];
+        let known = always.contains(&component) || self.components.iter().any(|known| known == component);
+        let rows = series_of(component);
+        let found = rows.iter().any(|series| series.name == name);
+        Some(match (known, found) {
+            (true, true) => Ok(Subject::Series { component: component.into(), name: name.into() }),
+            (true, false) => {
+                let names: Vec<&str> = rows.iter().map(|series| series.name).collect();
+                Err((
+                    format!("nothing called {name:?} is read of {component}"),
+                    fields::suggest(name, &names),
+                ))
+            }
+            (false, true) => {
+                let hint = format!("add it, as in `components: {{{component}: {{port: 8070}}}}`");
+                Err((format!("there is no component {component:?}"), hint))
+            }
+            (false, false) => return None,
+        })
     }
 
     pub(crate) fn scenario(&self, name: &str) -> Option<ScenarioId> {
@@ -76,6 +141,11 @@ impl Names {
             Subject::All | Subject::Each => return true,
             Subject::Step(name) => self.steps.get(name),
             Subject::Scenario(name) => self.scenarios.get(name),
+            Subject::Series { .. } => return true,
+            Subject::Measure(name) => {
+                let fed = self.measures.get(name).map_or(&[][..], |(_, fed)| fed);
+                return fed.is_empty() || fed.iter().any(|id| scenarios.contains(id));
+            }
         };
         id.is_none_or(|id| scenarios.contains(id))
     }
@@ -91,9 +161,14 @@ impl Names {
             }
             (_, true, false) => Ok(Subject::Step(name.to_owned())),
             (_, false, true) => Ok(Subject::Scenario(name.to_owned())),
+            (_, false, false) if self.measures.contains_key(name) => Ok(Subject::Measure(name.to_owned())),
             (_, false, false) => {
+                if let Some(series) = self.series(name) {
+                    return series;
+                }
                 let mut known = vec!["*", "each"];
-                known.extend(self.scenarios.keys().chain(self.steps.keys()).map(String::as_str));
+                let names = self.scenarios.keys().chain(self.steps.keys()).chain(self.measures.keys());
+                known.extend(names.map(String::as_str));
                 known.sort_unstable();
                 // a plan may have thousands of steps; a hint that lists them all helps nobody
                 let hint = match fields::suggest(name, &known) {
@@ -106,10 +181,15 @@ impl Names {
     }
 }
 
+/// What is read of a component.
+fn series_of(component: &str) -> &'static [monitor::Series] {
+    if component == monitor::HOST_NAME { monitor::HOST } else { monitor::PROCESS }
+}
+
 /// Reads a `thresholds` table; notes every mistake.
 pub(crate) fn read(node: &Node, path: &str, names: &Names, diagnostics: &Diagnostics) -> Vec<Placed> {
     let Some(table) = Fields::new(node, path, diagnostics) else { return Vec::new() };
-    let mut reader = Reader { diagnostics, list: Vec::new() };
+    let mut reader = Reader { names, diagnostics, list: Vec::new() };
     for (name, at, node) in table.all() {
         let path = table.path_of(name);
         let subject = names.subject(name).map_err(|(message, hint)| {
@@ -127,6 +207,7 @@ pub(crate) fn read(node: &Node, path: &str, names: &Names, diagnostics: &Diagnos
 }
 
 struct Reader<'d> {
+    names: &'d Names,
     diagnostics: &'d Diagnostics,
     list: Vec<Placed>,
 }
@@ -158,8 +239,13 @@ impl Reader<'_> {
 
     fn table(&mut self, subject: &Subject, node: &Node, path: &str) {
         let Some(table) = Fields::new(node, path, self.diagnostics) else { return };
+        let about = self.names.about(subject);
         for (word, at, node) in table.all() {
             let path = table.path_of(word);
+            if let Some(about) = &about {
+                self.value_entry(subject, about, (word, at, node), path);
+                continue;
+            }
             match Measure::parse(word) {
                 Ok(measure) => self.limits(subject, measure, node, at, path),
                 Err(hint) => {
@@ -248,6 +334,9 @@ impl Reader<'_> {
     }
 
     fn sentence(&mut self, subject: &Subject, text: &str, at: Position, path: &str) {
+        if let Some(about) = self.names.about(subject) {
+            return self.value_sentence(subject, &about, text, at, path);
+        }
         match sentence(subject, text) {
             Ok(threshold) => self.keep(at, path.to_owned(), threshold),
             Err(hint) => {
@@ -289,6 +378,7 @@ fn example(measure: &Measure) -> String {
         LimitUnit::Duration => "500ms",
         LimitUnit::Share => "1%",
         LimitUnit::Rate => "100/s",
+        LimitUnit::Number => "100",
     };
     format!("write `{}: {limit}` or `{{target: {limit}}}`", measure.name())
 }
@@ -338,3 +428,6 @@ fn sentence(subject: &Subject, text: &str) -> Result<Threshold, String> {
     }
     Ok(threshold)
 }
+
+#[cfg(test)]
+mod tests;

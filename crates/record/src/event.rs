@@ -97,6 +97,8 @@ pub struct StepMeta {
     pub protocol: String,
     /// Names of its checks.
     pub checks: Vec<String>,
+    /// The measures that it feeds, by [`MeasureId`].
+    pub measures: Vec<u16>,
 }
 
 /// A series that a monitor reads, as far as readers need it.

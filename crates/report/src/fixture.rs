@@ -89,6 +89,7 @@ fn started() -> RunStarted {
         role: text("main"),
         protocol: text("http"),
         checks: checks.iter().map(|c| text(c)).collect(),
+        measures: Vec::new(),
     };
     let test = |name: &str, load: &str, thresholds: &[&str]| TestMeta {
         name: text(name),

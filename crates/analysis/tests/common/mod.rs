@@ -22,6 +22,7 @@ pub(crate) fn started(thresholds: &[&str], checks: &[&str]) -> RunStarted {
             role: "main".into(),
             protocol: "http".into(),
             checks: checks.iter().map(|c| (*c).to_owned()).collect(),
+            measures: Vec::new(),
         }],
         tests: vec![TestMeta {
             name: "load".into(),

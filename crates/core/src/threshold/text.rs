@@ -3,7 +3,7 @@
 //! Percentages and units of time are powers of ten away from what is stored. They are made by moving the decimal
 //! point of the shortest decimal form, never by arithmetic, so that `0.7%` is 0.007 and comes back as `0.7%`.
 
-use super::{Band, Better, LimitUnit, Measure, Subject, Threshold};
+use super::{Band, Better, LimitUnit, Measure, Subject, Threshold, ValueMeasure};
 use crate::{ErrorClass, Ns, units};
 use std::fmt::{self, Write};
 use std::str::FromStr;
@@ -111,8 +111,8 @@ impl Measure {
     /// The word used in plans, records and reports: `p95`, `service.p99.9`, `errors.timeout`, `throughput`.
     pub fn name(&self) -> String {
         match self {
-            Measure::Percentile(share) => format!("p{}", shift_point(&share.to_string(), 2)),
-            Measure::ServicePercentile(share) => format!("service.p{}", shift_point(&share.to_string(), 2)),
+            Measure::Percentile(share) => percentile_name(*share),
+            Measure::ServicePercentile(share) => format!("service.{}", percentile_name(*share)),
             Measure::Average => "avg".into(),
             Measure::Min => "min".into(),
             Measure::Max => "max".into(),
@@ -122,6 +122,7 @@ impl Measure {
             Measure::Throughput => "throughput".into(),
             Measure::Checks => "checks".into(),
             Measure::Dropped => "dropped".into(),
+            Measure::Value(value, _) => value.name(),
         }
     }
 
@@ -182,6 +183,8 @@ impl Measure {
             LimitUnit::Duration => units::parse_duration(text).map(|ns| ns.0 as f64),
             LimitUnit::Share => parse_share_exact(text),
             LimitUnit::Rate => units::parse_rate(text),
+            LimitUnit::Number => parse_number(&text.trim().replace('_', ""))
+                .ok_or_else(|| "write a plain number, as in 12.5".into()),
         }
     }
 
@@ -201,6 +204,7 @@ impl Measure {
             LimitUnit::Duration => units::show_duration(Ns(value.round() as u64)),
             LimitUnit::Share => units::show_share(value),
             LimitUnit::Rate => format!("{}/s", units::show_number(value)),
+            LimitUnit::Number => units::show_number(value),
         }
     }
 
@@ -209,6 +213,7 @@ impl Measure {
             LimitUnit::Duration => exact_duration(limit),
             LimitUnit::Share => format!("{}%", shift_point(&limit.to_string(), 2)),
             LimitUnit::Rate => format!("{limit}/s"),
+            LimitUnit::Number => limit.to_string(),
         }
     }
 
@@ -216,13 +221,27 @@ impl Measure {
         match self.unit() {
             LimitUnit::Duration => parse_exact_duration(text),
             LimitUnit::Share => parse_shifted(text.strip_suffix('%')?, -2),
-            LimitUnit::Rate => parse_shifted(text.strip_suffix("/s")?, 0),
+            LimitUnit::Rate => parse_number(text.strip_suffix("/s")?),
+            LimitUnit::Number => parse_number(text),
         }
     }
 }
 
+/// A plain decimal number, negative ones too.
+fn parse_number(text: &str) -> Option<f64> {
+    match text.strip_prefix('-') {
+        Some(rest) => parse_shifted(rest, 0).map(|number| -number),
+        None => parse_shifted(text, 0),
+    }
+}
+
+/// `p99.9` for 0.999.
+pub(super) fn percentile_name(share: f64) -> String {
+    format!("p{}", shift_point(&share.to_string(), 2))
+}
+
 /// The share of `p99.9`, `med`; `None` if the text is no percentile at all, an error if it is one out of range.
-fn percentile(text: &str) -> Option<Result<f64, String>> {
+pub(super) fn percentile(text: &str) -> Option<Result<f64, String>> {
     if matches!(text, "med" | "median") {
         return Some(Ok(0.5));
     }
@@ -265,17 +284,33 @@ impl fmt::Display for Subject {
                 f.write_str("scenario ")?;
                 quote(name, f)
             }
+            Subject::Measure(name) => {
+                f.write_str("measure ")?;
+                quote(name, f)
+            }
+            Subject::Series { component, name } => {
+                f.write_str("series ")?;
+                quote(component, f)?;
+                f.write_char(' ')?;
+                quote(name, f)
+            }
         }
     }
 }
 
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.subject, self.measure.name())?;
-        let sign = match self.measure.better() {
-            Better::Lower => "<=",
-            Better::Higher => ">=",
-        };
+        write!(f, "{} ", self.subject)?;
+        match &self.measure {
+            Measure::Value(ValueMeasure::Mark(mark), _) => {
+                f.write_str("mark ")?;
+                quote(mark, f)?;
+            }
+            Measure::Value(ValueMeasure::Above(limit), _) => write!(f, "above {limit}")?,
+            Measure::Value(ValueMeasure::Below(limit), _) => write!(f, "below {limit}")?,
+            measure => f.write_str(&measure.name())?,
+        }
+        let sign = sign(self.measure.better());
         for band in &self.bands {
             f.write_char(' ')?;
             if is_bare(&band.name) {
@@ -381,12 +416,41 @@ fn subject(scan: &mut Scanner<'_>) -> Result<Subject, ThresholdError> {
         "*" => Ok(Subject::All),
         "each" => Ok(Subject::Each),
         "scenario" => scan.quoted().map(Subject::Scenario),
+        "measure" => scan.quoted().map(Subject::Measure),
+        "series" => Ok(Subject::Series { component: scan.quoted()?, name: scan.quoted()? }),
         other => wrong(format!("{other:?} is no subject")),
     }
 }
 
-/// `NAME<=LIMIT`; `None` if what follows is an option.
-fn band(scan: &mut Scanner<'_>, measure: &Measure) -> Result<Option<Band>, ThresholdError> {
+fn sign(better: Better) -> &'static str {
+    match better {
+        Better::Lower => "<=",
+        Better::Higher => ">=",
+    }
+}
+
+/// What is measured of a subject; the good side of a value is not known before its first band.
+fn measure(scan: &mut Scanner<'_>, subject: &Subject) -> Result<Measure, ThresholdError> {
+    let word = scan.word();
+    let none = |hint: String| ThresholdError(format!("{word:?} is no measure ({hint})"));
+    if !matches!(subject, Subject::Measure(_) | Subject::Series { .. }) {
+        return Measure::parse(word).map_err(none);
+    }
+    let value = match word {
+        "mark" => ValueMeasure::Mark(scan.quoted()?),
+        "above" | "below" => {
+            let limit = scan.word();
+            let number = parse_number(limit);
+            let number = number.ok_or_else(|| ThresholdError(format!("{limit:?} is no number")))?;
+            if word == "above" { ValueMeasure::Above(number) } else { ValueMeasure::Below(number) }
+        }
+        word => ValueMeasure::parse(word).map_err(none)?,
+    };
+    Ok(Measure::Value(value, Better::Lower))
+}
+
+/// `NAME<=LIMIT`; `None` if what follows is an option. The first band of a value says which side is good.
+fn band(scan: &mut Scanner<'_>, measure: &mut Measure, first: bool) -> Result<Option<Band>, ThresholdError> {
     scan.space();
     let name = if scan.rest.starts_with('"') {
         scan.quoted()?
@@ -399,10 +463,10 @@ fn band(scan: &mut Scanner<'_>, measure: &Measure) -> Result<Option<Band>, Thres
         scan.rest = rest;
         name.to_owned()
     };
-    let sign = match measure.better() {
-        Better::Lower => "<=",
-        Better::Higher => ">=",
-    };
+    if let (Measure::Value(_, better), true) = (&mut *measure, first) {
+        *better = if scan.rest.starts_with('>') { Better::Higher } else { Better::Lower };
+    }
+    let sign = sign(measure.better());
     if !scan.take(sign) {
         return wrong(format!("{sign} is missing behind {name:?}"));
     }
@@ -419,9 +483,7 @@ impl FromStr for Threshold {
     fn from_str(text: &str) -> Result<Threshold, ThresholdError> {
         let mut scan = Scanner { rest: text };
         let subject = subject(&mut scan)?;
-        let word = scan.word();
-        let measure = Measure::parse(word)
-            .map_err(|hint| ThresholdError(format!("{word:?} is no measure ({hint})")))?;
+        let measure = measure(&mut scan, &subject)?;
         let mut threshold = Threshold {
             subject,
             measure,
@@ -431,7 +493,7 @@ impl FromStr for Threshold {
             after: Ns::ZERO,
             implied: false,
         };
-        while let Some(band) = band(&mut scan, &threshold.measure)? {
+        while let Some(band) = band(&mut scan, &mut threshold.measure, threshold.bands.is_empty())? {
             threshold.bands.push(band);
         }
         if threshold.bands.is_empty() {

@@ -57,6 +57,9 @@ fn examples_of_loads_fit_and_can_be_read() {
 fn every_row_is_complete() {
     let own = [
         read::TOP_KEYS,
+        components::TOP_KEYS,
+        components::COMPONENT_KEYS,
+        components::MONITOR_KEYS,
         read::GENERATOR_KEYS,
         read::LATENESS_KEYS,
         scenarios::SCENARIO_KEYS,

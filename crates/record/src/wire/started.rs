@@ -47,6 +47,7 @@ struct StepForm {
     role: String,
     protocol: String,
     checks: Vec<String>,
+    measures: Vec<u16>,
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -103,6 +104,7 @@ impl From<&StepMeta> for StepForm {
             role: s.role.clone(),
             protocol: s.protocol.clone(),
             checks: s.checks.clone(),
+            measures: s.measures.clone(),
         }
     }
 }
@@ -243,6 +245,7 @@ impl StartedForm {
             role: s.role,
             protocol: s.protocol,
             checks: s.checks,
+            measures: s.measures,
         };
         let scenario = |s: ScenarioForm| ScenarioMeta { name: s.name, weight: s.weight };
         let series =

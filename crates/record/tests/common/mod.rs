@@ -23,6 +23,7 @@ pub(crate) fn started(run: &str) -> RunStarted {
                 role: "main".into(),
                 protocol: "http".into(),
                 checks: vec!["status 200".into()],
+                measures: Vec::new(),
             })
             .into(),
         tests: vec![TestMeta {

@@ -9,7 +9,9 @@ mod fact;
 mod mean;
 mod percentile;
 mod share;
+mod split;
 mod stretches;
+mod value;
 
 use super::evidence::attempted;
 use crate::bands;
@@ -44,6 +46,9 @@ pub(crate) fn judge(view: &RunView, test: usize) -> Vec<Judgement> {
 pub(crate) fn judge_one(tracker: &Tracker, totals: &Totals, tail: f64) -> Judgement {
     let case = Case::new(tracker, totals, tail);
     let mut judgement = match (&tracker.stretches, &tracker.threshold.measure) {
+        (Some(_), Measure::Value(..)) => {
+            case.say(Verdict::Inconclusive, "stretches of values are not judged by this version")
+        }
         (Some(found), _) => stretches::judge(&case, found),
         (None, Measure::Percentile(p) | Measure::ServicePercentile(p)) => percentile::judge(&case, *p),
         (None, Measure::Errors | Measure::ErrorsOf(_) | Measure::Checks | Measure::Dropped) => {
@@ -51,6 +56,7 @@ pub(crate) fn judge_one(tracker: &Tracker, totals: &Totals, tail: f64) -> Judgem
         }
         (None, Measure::Average | Measure::Throughput) => mean::judge(&case),
         (None, Measure::Min | Measure::Max | Measure::Stddev) => fact::judge(&case),
+        (None, Measure::Value(measure, _)) => value::judge(&case, measure),
     };
     case.settle_band(&mut judgement);
     judgement
@@ -72,6 +78,7 @@ impl<'a> Case<'a> {
             LimitUnit::Duration => Unit::Duration,
             LimitUnit::Share => Unit::Share,
             LimitUnit::Rate => Unit::PerSecond,
+            LimitUnit::Number => tracker.unit,
         };
         let limit = tracker.threshold.bands.last().map_or(f64::NAN, |band| band.limit);
         Case { tracker, totals, tail, unit, limit }
@@ -107,12 +114,20 @@ impl<'a> Case<'a> {
         self.totals.covered.as_secs_f64()
     }
 
+    /// Operations that were ok and should have fed the measure with this index, without those that did.
+    fn unmarked(&self, measure: usize, values: u64) -> u64 {
+        let id = u16::try_from(measure).unwrap_or(u16::MAX);
+        let fed = self.tracker.feeding.iter().filter(|(_, measures)| measures.contains(&id));
+        let ok = fed.filter_map(|(step, _)| self.totals.steps.get(*step)).map(|frame| frame.of(Outcome::Ok));
+        ok.fold(0, u64::saturating_add).saturating_sub(values)
+    }
+
     fn measure(&self) -> String {
-        let name = self.tracker.threshold.measure.name();
+        let name = self.tracker.label();
         match self.tracker.threshold.over {
             Some(over) if over.0 % 1_000_000_000 == 0 => format!("{name} over {}s", over.0 / 1_000_000_000),
             Some(over) => format!("{name} over {over}"),
-            None => name.to_string(),
+            None => name,
         }
     }
 

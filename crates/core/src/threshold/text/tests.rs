@@ -39,6 +39,23 @@ fn canonical_text_reads_like_a_sentence() {
     check(one(Subject::Scenario("a \"b\"\n".into()), Measure::Throughput, 100.0), {
         "scenario \"a \\\"b\\\"\\n\" throughput target>=100/s"
     });
+    let value = |value, better| Measure::Value(value, better);
+    check(
+        one(Subject::Measure("worker".into()), value(ValueMeasure::Mark("a b".into()), Better::Higher), 0.45),
+        "measure \"worker\" mark \"a b\" target>=45%",
+    );
+    check(
+        one(
+            Subject::Series { component: "api".into(), name: "cpu".into() },
+            value(ValueMeasure::Above(0.7), Better::Lower),
+            300e9,
+        ),
+        "series \"api\" \"cpu\" above 0.7 target<=300s",
+    );
+    check(
+        one(Subject::Measure("depth".into()), value(ValueMeasure::Min, Better::Higher), -2.5),
+        "measure \"depth\" min target>=-2.5",
+    );
     check(
         one(Subject::Step("*".into()), Measure::ServicePercentile(0.5), 0.0),
         "\"*\" service.p50 target<=0ns",
@@ -60,6 +77,11 @@ fn texts_that_are_no_thresholds_are_refused_in_words() {
         ("\"a\\q\" p95 target<=5s", "escape"),
         ("\"\\u{110000}\" p95 target<=5s", "escape"),
         ("scenario a p95 target<=5s", "quotes"),
+        ("measure \"a\" p95x target<=5", "no measure"),
+        ("measure \"a\" above x target<=5s", "no number"),
+        ("measure a total target<=5", "quotes"),
+        ("series \"a\" total target<=5", "quotes"),
+        ("measure \"a\" total target<=5 worse>=6", "<= is missing"),
         ("* p95 target<=99999999999999999999999999s over 99999999999999999999s", "no span of time"),
     ] {
         let got = text.parse::<Threshold>();
@@ -117,13 +139,49 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
+fn share() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        (1u32..10_000).prop_map(|n| f64::from(n) / 10_000.0),
+        any::<f64>().prop_map(|x| x.abs() % 1.0).prop_filter("in (0, 1)", |x| *x > 1e-300),
+    ]
+}
+
+fn value_measure() -> impl Strategy<Value = ValueMeasure> {
+    let number = || any::<f64>().prop_filter("finite", |x| x.is_finite());
+    prop_oneof![
+        Just(ValueMeasure::Total),
+        Just(ValueMeasure::Rate),
+        Just(ValueMeasure::Last),
+        Just(ValueMeasure::Average),
+        Just(ValueMeasure::Min),
+        Just(ValueMeasure::Max),
+        share().prop_map(ValueMeasure::Percentile),
+        Just(ValueMeasure::Share),
+        name().prop_map(ValueMeasure::Mark),
+        Just(ValueMeasure::Split),
+        number().prop_map(ValueMeasure::Above),
+        number().prop_map(ValueMeasure::Below),
+    ]
+}
+
+/// A subject and a figure that it can have.
+fn about() -> impl Strategy<Value = (Subject, Measure)> {
+    let steps = prop_oneof![
+        Just(Subject::All),
+        Just(Subject::Each),
+        name().prop_map(Subject::Step),
+        name().prop_map(Subject::Scenario),
+    ];
+    let values = prop_oneof![
+        name().prop_map(Subject::Measure),
+        (name(), name()).prop_map(|(component, name)| Subject::Series { component, name }),
+    ];
+    let better = prop_oneof![Just(Better::Lower), Just(Better::Higher)];
+    let value = (value_measure(), better).prop_map(|(value, better)| Measure::Value(value, better));
+    prop_oneof![(steps, measure()), (values, value)]
+}
+
 fn measure() -> impl Strategy<Value = Measure> {
-    let share = || {
-        prop_oneof![
-            (1u32..10_000).prop_map(|n| f64::from(n) / 10_000.0),
-            any::<f64>().prop_map(|x| x.abs() % 1.0).prop_filter("in (0, 1)", |x| *x > 1e-300),
-        ]
-    };
     prop_oneof![
         share().prop_map(Measure::Percentile),
         share().prop_map(Measure::ServicePercentile),
@@ -149,13 +207,7 @@ fn limit() -> impl Strategy<Value = f64> {
 
 prop_compose! {
     fn threshold()(
-        subject in prop_oneof![
-            Just(Subject::All),
-            Just(Subject::Each),
-            name().prop_map(Subject::Step),
-            name().prop_map(Subject::Scenario),
-        ],
-        measure in measure(),
+        (subject, measure) in about(),
         bands in prop::collection::vec((name(), limit()), 1..5),
         over in prop::option::of(any::<u64>().prop_map(Ns)),
         abort in any::<bool>(),
@@ -181,6 +233,8 @@ proptest! {
     fn no_text_panics(text in any::<String>(), tail in any::<String>()) {
         let _ = text.parse::<Threshold>();
         let _ = format!("\"{text}\" p95 {tail}").parse::<Threshold>();
+        let _ = format!("measure \"a\" {text} target<={tail}").parse::<Threshold>();
+        let _ = ValueMeasure::parse(&text);
         let _ = format!("* {text} target<={tail}").parse::<Threshold>();
         let _ = Measure::parse(&text);
         let _ = Measure::Errors.parse_limit(&text);
