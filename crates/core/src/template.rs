@@ -121,6 +121,55 @@ impl Template {
         }
     }
 
+    /// The same with `encode` applied to the text between the places: for texts that stand inside another form (a URL,
+    /// JSON), whose places are then rendered with [`Template::render_with`].
+    pub fn map_text(self, encode: impl Fn(&str) -> String) -> Template {
+        let parts = self.parts.into_iter().map(|part| match part {
+            Part::Text(text) => Part::Text(encode(&text)),
+            place => place,
+        });
+        Template { parts: parts.collect() }
+    }
+
+    /// As [`Template::render`], and hands each place's text to `encode` where it stands: in `out`, from the given index to
+    /// the end. So nothing is allocated where there is nothing to encode. Errors of both go through.
+    pub fn render_with(
+        &self,
+        scope: &mut Scope,
+        out: &mut Vec<u8>,
+        encode: impl Fn(&mut Vec<u8>, usize) -> Result<(), String>,
+    ) -> Result<(), String> {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Place(place) => {
+                    let start = out.len();
+                    place.render(scope, out)?;
+                    encode(out, start)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is one place and nothing else, so that its value keeps its kind.
+    pub fn is_place(&self) -> bool {
+        matches!(self.parts.as_slice(), [Part::Place(_)])
+    }
+
+    /// Appends [`Template::value`] as JSON: text in quotes, everything else as its kind is written. A value that is not
+    /// there is an error, as in [`Template::render`].
+    pub fn render_json(&self, scope: &mut Scope, out: &mut Vec<u8>) -> Result<(), String> {
+        match self.value(scope)? {
+            // says which one is missing; what it writes is nothing
+            Value::Absent => self.render(scope, out).and(Err("a value is missing".to_owned())),
+            value => {
+                value.write_json(out);
+                Ok(())
+            }
+        }
+    }
+
     /// Appends the text for this request. The error says which value is missing; what was appended before it stays.
     pub fn render(&self, scope: &mut Scope, out: &mut Vec<u8>) -> Result<(), String> {
         for part in &self.parts {
@@ -215,8 +264,9 @@ impl Place {
     }
 }
 
-/// Where the `}` stands that closes a place: not inside quotes, not one that closes a brace opened inside.
-fn closing(text: &str) -> Option<usize> {
+/// Where the `}` stands that closes a place whose text begins here (behind its `${`): not inside quotes, not one that
+/// closes a brace opened inside.
+pub fn closing(text: &str) -> Option<usize> {
     let (mut depth, mut quote, mut escaped) = (0usize, None, false);
     for (index, c) in text.char_indices() {
         match (quote, c) {
@@ -341,6 +391,32 @@ mod tests {
         assert_eq!(out, b"abc/eve");
         let missing = Template::parse("${pupils.nam}", &symbols);
         assert!(missing.is_err_and(|hint| hint.contains("did you mean") && hint.contains("name")));
+    }
+
+    #[test]
+    fn places_are_encoded_and_text_is_not() {
+        let symbols = Symbols::default();
+        let slot = symbols.define("x").unwrap();
+        let shout = |out: &mut Vec<u8>, start: usize| -> Result<(), String> {
+            out[start..].make_ascii_uppercase();
+            if out[start..].contains(&b'!') { Err("no".to_owned()) } else { Ok(()) }
+        };
+        let mut scope = Scope::new(VuId(0), 1);
+        scope.set(slot, Value::text("abc"));
+        let mut out = Vec::new();
+        let template = Template::parse("a-${x}-${x}", &symbols).unwrap().map_text(|text| format!("({text})"));
+        template.render_with(&mut scope, &mut out, shout).unwrap();
+        assert_eq!(out, b"(a-)ABC(-)ABC");
+        scope.set(slot, Value::text("!"));
+        assert_eq!(template.render_with(&mut scope, &mut out, shout), Err("no".to_owned()));
+        out.clear();
+        let place = Template::parse("${x}", &symbols).unwrap();
+        place.render_json(&mut scope, &mut out).unwrap();
+        scope.set(slot, Value::Int(7));
+        place.render_json(&mut scope, &mut out).unwrap();
+        assert_eq!((out.as_slice(), place.is_place(), template.is_place()), (&b"\"!\"7"[..], true, false));
+        scope.set(slot, Value::Absent);
+        assert!(place.render_json(&mut scope, &mut out).is_err_and(|error| error.contains("`x`")));
     }
 
     #[test]

@@ -75,6 +75,45 @@ impl Value {
         };
     }
 
+    /// Appends it as JSON, as [`Value::to_json`] has it.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        let text = |text: &str, out: &mut Vec<u8>| {
+            // writing to a Vec cannot fail
+            let _ = serde_json::to_writer(out, text);
+        };
+        match self {
+            Value::Absent | Value::Null => out.extend_from_slice(b"null"),
+            Value::Float(number) if !number.is_finite() => out.extend_from_slice(b"null"),
+            Value::Bool(_) | Value::Int(_) => self.write(out),
+            Value::Float(number) => {
+                let _ = serde_json::to_writer(out, number);
+            }
+            Value::Text(own) => text(own, out),
+            Value::List(list) => {
+                out.push(b'[');
+                for (index, value) in list.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    value.write_json(out);
+                }
+                out.push(b']');
+            }
+            Value::Table(table) => {
+                out.push(b'{');
+                for (index, (name, value)) in table.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    text(name, out);
+                    out.push(b':');
+                    value.write_json(out);
+                }
+                out.push(b'}');
+            }
+        }
+    }
+
     /// As JSON; absence and numbers that JSON does not know become `null`.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
@@ -142,6 +181,9 @@ mod tests {
         let value = Value::from_json(&json);
         assert_eq!(value.to_json(), json);
         assert_eq!(value.to_string(), text);
+        let mut written = Vec::new();
+        value.write_json(&mut written);
+        assert_eq!(String::from_utf8(written).unwrap(), text);
     }
 
     #[test]
