@@ -434,7 +434,7 @@ mod tests {
 
     #[test]
     fn braces_and_quotes_inside_a_place_do_not_end_it() {
-        for (text, end) in [("a}", 1), ("{'x': '}'}}", 10), ("don't}", 5), ("'it\\'s }' ~ x}", 14)] {
+        for (text, end) in [("a}", 1), ("{'x': '}'}}", 10), ("don't}", 5), ("'it\\'s }' ~ x}", 13)] {
             assert_eq!(closing(text), Some(end), "{text}");
         }
     }
