@@ -77,6 +77,11 @@ impl<'a> Fields<'a> {
         (node.kind != NodeKind::Null).then_some(node)
     }
 
+    /// Where the value of `key` stands; where the table begins if it is not there. Does not count as asking for it.
+    pub fn position(&self, key: &str) -> Position {
+        self.map.get(key).map_or(self.at, |node| node.at)
+    }
+
     /// Whether `key` stands in the table.
     pub fn has(&self, key: &str) -> bool {
         self.map.get(key).is_some()
