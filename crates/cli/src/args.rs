@@ -22,6 +22,8 @@ pub enum Command {
     Run(RunArgs),
     /// Load one address: `crucible bench http://localhost:8080/ -c 64 -d 10s`
     Bench(Box<BenchArgs>),
+    /// Find the highest load at which the thresholds hold
+    Capacity(Box<CapacityArgs>),
     /// Check a plan, show what it will do, or print the JSON Schema of plans
     #[command(subcommand)]
     Plan(PlanCommand),
@@ -90,26 +92,9 @@ pub struct RunArgs {
     pub no_record: bool,
 }
 
-/// `crucible bench`
+/// One request, said on the command line.
 #[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// Address to load
-    pub url: String,
-    /// Connections (with --rate: the most that may be busy at once)
-    #[arg(short = 'c', long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub connections: u64,
-    /// How long [default: 10s]
-    #[arg(short = 'd', long, value_name = "TIME", visible_short_alias = 'z')]
-    pub duration: Option<String>,
-    /// Number of requests, instead of a duration
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub requests: Option<u64>,
-    /// Arrivals a second, whatever the target does: 500, 500/s, 90/m
-    #[arg(short = 'r', long, visible_short_alias = 'R', value_name = "RATE", conflicts_with = "requests")]
-    pub rate: Option<String>,
-    /// Space arrivals as a Poisson process instead of evenly
-    #[arg(long, requires = "rate")]
-    pub poisson: bool,
+pub struct RequestArgs {
     /// Method [default: GET, or POST with a body]
     #[arg(short = 'm', long, visible_short_alias = 'X', value_name = "METHOD")]
     pub method: Option<String>,
@@ -140,6 +125,30 @@ pub struct BenchArgs {
     /// Talk to a Unix socket instead of the address's host
     #[arg(long, value_name = "PATH")]
     pub unix_socket: Option<PathBuf>,
+}
+
+/// `crucible bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Address to load
+    pub url: String,
+    /// Connections (with --rate: the most that may be busy at once)
+    #[arg(short = 'c', long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub connections: u64,
+    /// How long [default: 10s]
+    #[arg(short = 'd', long, value_name = "TIME", visible_short_alias = 'z')]
+    pub duration: Option<String>,
+    /// Number of requests, instead of a duration
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub requests: Option<u64>,
+    /// Arrivals a second, whatever the target does: 500, 500/s, 90/m
+    #[arg(short = 'r', long, visible_short_alias = 'R', value_name = "RATE", conflicts_with = "requests")]
+    pub rate: Option<String>,
+    /// Space arrivals as a Poisson process instead of evenly
+    #[arg(long, requires = "rate")]
+    pub poisson: bool,
+    #[command(flatten)]
+    pub request: RequestArgs,
     /// Print the latency distribution in detail
     #[arg(long)]
     pub latency: bool,
@@ -151,6 +160,54 @@ pub struct BenchArgs {
     /// Keep a record in this file
     #[arg(long, value_name = "FILE")]
     pub store: Option<PathBuf>,
+}
+
+/// `crucible capacity`
+#[derive(Debug, Args)]
+pub struct CapacityArgs {
+    /// The plan, a folder that holds a plan.yaml, or an address
+    pub target: String,
+    /// The test whose scenarios and thresholds are used [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub test: Option<String>,
+    /// What must hold, instead of the plan's thresholds: 'p99 < 100ms', 'errors < 1%'; may be repeated
+    #[arg(long = "threshold", value_name = "LIMIT")]
+    pub thresholds: Vec<String>,
+    /// Search for the number of users instead of the rate of arrivals
+    #[arg(long)]
+    pub users: bool,
+    /// Time of load for the whole search
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub within: String,
+    /// Lowest load to try
+    #[arg(long, value_name = "N")]
+    pub from: Option<f64>,
+    /// Highest load to try
+    #[arg(long, value_name = "N")]
+    pub to: Option<f64>,
+    /// End before the time once the answer is known to so many percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.5)]
+    pub precision: f64,
+    /// Errors beyond this many percent are the breaking point [default: 5]
+    #[arg(long, value_name = "PERCENT")]
+    pub breaking: Option<f64>,
+    /// Percent taken off the safe end for the recommended maximum
+    #[arg(long, value_name = "PERCENT", default_value_t = 20.0)]
+    pub headroom: f64,
+    /// Look for the capacity on the way down as well, from a load that failed
+    #[arg(long)]
+    pub down: bool,
+    #[command(flatten)]
+    pub request: RequestArgs,
+    #[command(flatten)]
+    pub overrides: PlanOverrides,
+    #[command(flatten)]
+    pub tell: TellArgs,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Keep no record
+    #[arg(long, conflicts_with = "store")]
+    pub no_record: bool,
 }
 
 /// `crucible plan`

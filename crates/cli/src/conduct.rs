@@ -2,10 +2,11 @@
 
 use crate::exit::{self, CliError};
 use crate::live::Live;
-use crate::{catalogue, machine, out, stop};
+use crate::{catalogue, out, stop};
 use crucible_analysis::{Assessment, RunView, Verdict, assess, broken_abort};
 use crucible_core::{Histogram, Ns};
 use crucible_engine::{Control, Job, Options, POLL_SHARE, describe, measure_wakeups, system};
+use crucible_harness::machine;
 use crucible_plan::Plan;
 use crucible_record::{Note, NoteKind, RunEvent, RunStarted, RunWriter, StopReason, Store, new_run_id};
 use std::sync::Arc;
@@ -99,7 +100,13 @@ pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted,
     Ok(Conducted { view, assessment })
 }
 
-fn started(plan: &Plan, tests: &[usize], options: &Options, files: u64, late: &Histogram) -> RunStarted {
+pub(crate) fn started(
+    plan: &Plan,
+    tests: &[usize],
+    options: &Options,
+    files: u64,
+    late: &Histogram,
+) -> RunStarted {
     let (unix_ms, random) = machine::wall_clock();
     let shown = |share| late.quantile(share).unwrap_or_default();
     let mut started = describe(plan, tests);
@@ -123,13 +130,13 @@ fn started(plan: &Plan, tests: &[usize], options: &Options, files: u64, late: &H
 }
 
 /// Writes the record, and goes on when that fails: the load must not suffer, but the verdict will.
-struct Recorder {
+pub(crate) struct Recorder {
     writer: Option<RunWriter>,
     told: bool,
 }
 
 impl Recorder {
-    fn begin(store: Option<&Store>, started: &RunStarted) -> Result<Recorder, CliError> {
+    pub(crate) fn begin(store: Option<&Store>, started: &RunStarted) -> Result<Recorder, CliError> {
         let writer = store
             .map(|store| store.begin(started))
             .transpose()
@@ -138,7 +145,7 @@ impl Recorder {
     }
 
     /// Writes an event; a note about the first failure.
-    fn take(&mut self, event: &RunEvent) -> Option<Note> {
+    pub(crate) fn take(&mut self, event: &RunEvent) -> Option<Note> {
         let error = self.writer.as_mut()?.append(event).err()?;
         if std::mem::replace(&mut self.told, true) {
             return None;
@@ -155,7 +162,7 @@ impl Recorder {
         Some(Note { at, kind: NoteKind::Invalid, text: format!("the record could not be written: {error}") })
     }
 
-    fn finish(self) {
+    pub(crate) fn finish(self) {
         if let Some(Err(error)) = self.writer.map(RunWriter::finish) {
             out::note(&format!("warning: failed to close the record: {error}"));
         }

@@ -7,12 +7,13 @@ mod args;
 mod catalogue;
 mod commands;
 mod conduct;
+mod conductor;
 mod exit;
 mod grounds;
 mod live;
-mod machine;
 mod out;
 mod plans;
+mod requests;
 mod stop;
 mod stores;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => commands::run::run(&args),
         Command::Bench(args) => commands::bench::run(&args),
+        Command::Capacity(args) => commands::capacity::run(&args),
         Command::Plan(command) => commands::plan::run(&command),
         Command::Report(args) => commands::report::run(&args),
         Command::Runs(command) => commands::runs::run(&command),

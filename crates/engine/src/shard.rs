@@ -88,6 +88,10 @@ pub(crate) struct Shard<C: Clock, W: Worker> {
     pub(crate) signal: Cell<Signal>,
     /// Set when the shard's own background tasks are to end.
     pub(crate) finished: Cell<bool>,
+    /// Something on this shard had to wait since this was last looked at.
+    pub(crate) suspended: Cell<bool>,
+    /// Since when nothing had to wait.
+    pub(crate) turn_since: Cell<Ns>,
     pub(crate) in_flight: Cell<u64>,
     pub(crate) active: Cell<u64>,
     pub(crate) busy: Cell<u64>,
@@ -125,6 +129,8 @@ impl<C: Clock, W: Worker> Shard<C, W> {
             stage: Cell::new(Stage::Running),
             signal: Cell::new(Signal::Run),
             finished: Cell::new(false),
+            suspended: Cell::new(false),
+            turn_since: Cell::new(Ns::ZERO),
             in_flight: Cell::new(0),
             active: Cell::new(0),
             busy: Cell::new(0),

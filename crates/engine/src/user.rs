@@ -49,6 +49,9 @@ pub(crate) struct Ended {
     pub(crate) think: Ns,
 }
 
+/// How long a user may go on before others of its shard get their turn.
+const TURN: Ns = Ns::from_micros(200);
+
 /// Sessions of failed setups are tried again after this long.
 const SETUP_RETRY: Ns = Ns::from_secs(1);
 
@@ -73,8 +76,11 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         probe: &mut Probe<'_>,
         place: usize,
         step: StepId,
-        start: Start,
+        mut start: Start,
     ) -> (Outcome, Ns) {
+        if self.turn_is_over(start.started) {
+            start = self.let_others_go_on(start).await;
+        }
         self.frames.borrow_mut().steps[usize::from(step.0)].planned += 1;
         self.in_flight.set(self.in_flight.get() + 1);
         probe.begin(start.started, self.errors.borrow().wants());
@@ -118,6 +124,32 @@ impl<C: Clock, W: Worker> Shard<C, W> {
             frames.lag.pool.record(sample.pool_lag());
         }
         (outcome, finished)
+    }
+
+    /// Whether a user has gone on for a turn without anything on this shard having had to wait.
+    #[inline]
+    fn turn_is_over(&self, now: Ns) -> bool {
+        if self.suspended.replace(false) {
+            self.turn_since.set(now);
+        }
+        now.since(self.turn_since.get()) >= TURN
+    }
+
+    /// Operations that never wait (code in this process) would otherwise keep the shard from its clock and other users. The
+    /// pause is nobody's response time: what was not planned for an instant begins after it.
+    async fn let_others_go_on(&self, start: Start) -> Start {
+        let mut went = false;
+        std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut went, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+        let now = self.clock.now();
+        self.turn_since.set(now);
+        if start.timed { Start { started: now, ..start } } else { Start::at_once(now) }
     }
 
     /// Does one iteration of the user's scenario, think times between its steps included.
@@ -339,6 +371,7 @@ impl<C: Clock, W: Worker, F: Future<Output = Outcome>> Future for CutOff<'_, '_,
         match self.inner.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
             Poll::Pending => {
+                self.shard.suspended.set(true);
                 self.shard.remember(self.place, cx);
                 Poll::Pending
             }
@@ -363,6 +396,7 @@ impl<C: Clock, W: Worker, F: Future<Output = ()>> Future for Pause<'_, '_, C, W,
         match self.inner.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(true),
             Poll::Pending => {
+                self.shard.suspended.set(true);
                 self.shard.remember(self.place, cx);
                 Poll::Pending
             }

@@ -5,17 +5,12 @@ use crate::args::{BenchArgs, Cli, Command};
 use crate::conduct::{Conduct, conduct};
 use crate::exit::CliError;
 use crate::live::Live;
+use crate::requests::{self, implied, whole};
 use crate::stores;
 use clap::Parser;
-use crucible_core::threshold::{Band, Measure, Subject, Threshold};
-use crucible_core::{Ns, ScenarioId, StepId, units};
-use crucible_http::{HttpSettings, RequestSpec, StatusMatch};
-use crucible_plan::{LatenessBudget, Plan, Scenario, Step, Test, without_credentials};
+use crucible_core::{Ns, ScenarioId, units};
+use crucible_plan::{Plan, Test, without_credentials};
 use crucible_schedule::{Curve, Iterations, Load, LoadPhase, Pacing, Piece, Spacing};
-use std::any::Any;
-use std::collections::BTreeMap;
-use std::fs;
-use std::sync::Arc;
 
 /// Longest that a bench by count may take.
 const COUNT_LIMIT: Ns = Ns::from_secs(86_400);
@@ -52,9 +47,7 @@ fn plan(args: &BenchArgs) -> Result<Plan, CliError> {
     };
     let duration =
         |what: &str, text: &str| units::parse_duration(text).map_err(|hint| read(what, text, hint));
-    let url = if args.url.contains("://") { args.url.clone() } else { format!("http://{}", args.url) };
-    let spec = request(args, &url, duration("--timeout", &args.timeout)?)?;
-    let settings = settings(args);
+    let url = whole(&args.url);
     let given = args.duration.as_deref().map(|text| duration("--duration", text)).transpose()?;
     let load = match &args.rate {
         Some(text) => {
@@ -66,70 +59,8 @@ fn plan(args: &BenchArgs) -> Result<Plan, CliError> {
         }
         None => closed_load(args, given),
     };
-    let remarks = settings.remarks();
-    let text = command(args, &url);
-    let step = spec.into_step();
-    let all: Arc<dyn Any + Send + Sync> = Arc::new(settings);
-    Ok(Plan {
-        name: "bench".into(),
-        target: Some(without_credentials(&url)),
-        seed: args.seed,
-        scenarios: vec![Scenario::plain(ScenarioId(0), "bench", [StepId(0)])],
-        steps: vec![Step::plain(StepId(0), ScenarioId(0), "http", step)],
-        tests: vec![Test { thresholds: vec![implied()], ..Test::plain("bench", vec![ScenarioId(0)], load) }],
-        settings: BTreeMap::from([("http", all)]),
-        lateness: LatenessBudget::default(),
-        hash: crucible_plan::digest(&text),
-        text,
-        remarks,
-        ..Plan::default()
-    })
-}
-
-fn request(args: &BenchArgs, url: &str, timeout: Ns) -> Result<RequestSpec, CliError> {
-    let body = match &args.body {
-        None => None,
-        Some(text) => Some(match text.strip_prefix('@') {
-            Some(path) => fs::read(path).map_err(|e| {
-                CliError::usage(format!("failed to read the body {path}: {e}\n  check the name after the @"))
-            })?,
-            None => text.clone().into_bytes(),
-        }),
-    };
-    let method = match (&args.method, &body) {
-        (Some(method), _) => method.to_uppercase(),
-        (None, Some(_)) => "POST".into(),
-        (None, None) => "GET".into(),
-    };
-    let mut spec = RequestSpec::new(&method, url)
-        .map_err(|why| CliError::usage(format!("failed to read the address {url:?}: {why}")))?
-        .redirects(0)
-        .timeout(timeout);
-    for header in &args.headers {
-        let (name, value) = header.split_once(':').ok_or_else(|| {
-            CliError::usage(format!("failed to read the header {header:?}\n  write NAME: VALUE"))
-        })?;
-        spec = spec.header(name.trim(), value.trim());
-    }
-    if let Some(body) = body {
-        spec = spec.body(body);
-    }
-    if let Some(status) = &args.status {
-        let status = StatusMatch::parse(status)
-            .map_err(|hint| CliError::usage(format!("failed to read --status {status:?}\n  {hint}")))?;
-        spec = spec.check_status(status);
-    }
-    Ok(spec)
-}
-
-fn settings(args: &BenchArgs) -> HttpSettings {
-    let mut settings = HttpSettings { keep_alive: !args.no_keepalive, ..HttpSettings::default() };
-    settings.tls.verify = !args.insecure;
-    settings.tls.ca = args.ca.clone();
-    settings.local_addresses = args.local_ips.clone();
-    settings.unix_socket = args.unix_socket.clone();
-    settings.redirects = 0;
-    settings
+    let test = Test { thresholds: vec![implied()], ..Test::plain("bench", vec![ScenarioId(0)], load) };
+    requests::plan("bench", &url, &args.request, test, args.seed, command(args, &url))
 }
 
 fn flat(value: f64, length: Ns) -> Curve {
@@ -167,19 +98,6 @@ fn load(profile: &'static str, phase: LoadPhase) -> Load {
     Load { profile, start_delay: Ns::ZERO, phases: vec![phase], graceful_stop: LAST_REQUESTS }
 }
 
-/// The threshold that every plan without one for errors has.
-fn implied() -> Threshold {
-    Threshold {
-        subject: Subject::All,
-        measure: Measure::Errors,
-        bands: vec![Band { name: "target".into(), limit: 0.01 }],
-        over: None,
-        abort: false,
-        after: Ns::ZERO,
-        implied: true,
-    }
-}
-
 /// The command as it is recorded: what identifies the experiment, without values that may be secret.
 fn command(args: &BenchArgs, url: &str) -> String {
     let mut words = vec![format!("crucible bench {}", without_credentials(url))];
@@ -189,13 +107,13 @@ fn command(args: &BenchArgs, url: &str) -> String {
     }
     words.extend(args.requests.map(|n| format!("-n {n}")));
     words.extend(args.duration.as_ref().map(|d| format!("-d {d}")));
-    words.extend(args.method.as_ref().map(|m| format!("-m {m}")));
-    for header in &args.headers {
+    words.extend(args.request.method.as_ref().map(|m| format!("-m {m}")));
+    for header in &args.request.headers {
         words.push(format!("-H '{}: ***'", header.split(':').next().unwrap_or_default()));
     }
-    words.extend(args.body.as_ref().map(|body| format!("-b ({} bytes)", body.len())));
-    words.extend(args.status.as_ref().map(|status| format!("--status {status}")));
-    words.extend(args.no_keepalive.then(|| "--no-keepalive".to_owned()));
+    words.extend(args.request.body.as_ref().map(|body| format!("-b ({} bytes)", body.len())));
+    words.extend(args.request.status.as_ref().map(|status| format!("--status {status}")));
+    words.extend(args.request.no_keepalive.then(|| "--no-keepalive".to_owned()));
     words.push(format!("--seed {}", args.seed));
     words.join(" ")
 }

@@ -5,10 +5,11 @@ use crate::args::DoctorArgs;
 use crate::conduct::{Conduct, conduct};
 use crate::exit::{CliError, PASS};
 use crate::live::Live;
-use crate::{machine, out};
+use crate::out;
 use crucible_analysis::RunView;
 use crucible_core::{Histogram, Ns, Outcome, units};
 use crucible_engine::{measure_wakeups, system};
+use crucible_harness::machine;
 use crucible_testkit::servers::NullServer;
 use serde_json::json;
 

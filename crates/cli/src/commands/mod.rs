@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub mod bench;
+pub mod capacity;
 pub mod demo;
 pub mod doctor;
 pub mod ground;

@@ -1,10 +1,10 @@
-//! What this machine is, for the record and for `doctor`.
+//! What this machine is and what time it is, for the record of a run.
 
 use crucible_engine::system;
 use std::fs;
 
 /// Milliseconds since the Unix epoch, and bits that differ from run to run.
-#[expect(clippy::disallowed_methods, reason = "the command line is where wall-clock time is read")]
+#[expect(clippy::disallowed_methods, reason = "a run's date is read once, before it begins")]
 pub fn wall_clock() -> (u64, u64) {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let bits = crucible_core::rng::mix(since.as_nanos() as u64 ^ (u64::from(std::process::id()) << 32));

@@ -1,0 +1,160 @@
+//! `crucible capacity`: the highest load at which the thresholds hold, by trials against the live system.
+//!
+//! All trials stand in one record, each as a test of its own; the finding stands behind them.
+
+mod load;
+mod tell;
+
+use crate::args::CapacityArgs;
+use crate::catalogue;
+use crate::conduct::Conduct;
+use crate::conductor::Conductor;
+use crate::exit::{self, CliError};
+use crate::grounds::Started;
+use crate::live::Live;
+use crate::{out, plans, requests, stores};
+use crucible_core::{Ns, ScenarioId, units};
+use crucible_engine::Options;
+use crucible_plan::{Plan, Test};
+use crucible_stats::capacity::{Answer, Finding, Proposal, Scale, Search, Settings, TrialResult};
+use load::Target;
+
+/// Length of windows: fine enough to end a hopeless trial soon.
+const WINDOW: Ns = Ns::from_millis(500);
+
+/// Searches; the exit code says whether a capacity was found.
+pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
+    let (plan, ground) = plan_of(args)?;
+    let base = test_of(&plan, args)?;
+    let target = Target::of(&plan, &base, args)?;
+    let settings = settings(args, &target)?;
+    let scale = settings.scale;
+    let search = Search::new(settings)
+        .map_err(|wrong| CliError::usage(format!("failed to plan the search\n  {}", wrong.join("\n  "))))?;
+    let store = if args.no_record { None } else { Some(stores::open(args.store.store.as_deref())?) };
+    let mut options = Options::suited_to(&plan, &[]);
+    options.shards = args.tell.shards.unwrap_or(1);
+    options.window = WINDOW;
+    let how = Conduct { store, shards: None, realtime: args.tell.realtime, live: Live::new(true) };
+    let protocol = catalogue::protocol(&plan)
+        .map_err(|why| CliError::usage(format!("failed to prepare the requests: {why}")))?;
+    let mut conductor = Conductor::begin(plan, protocol, options, how)?;
+    let found = search_with(&mut conductor, search, &base, &target, args.tell.quiet)?;
+    drop(ground);
+    let json = tell::json(&found.finding, &target, scale);
+    conductor.find("capacity", json.to_string());
+    let conducted = conductor.finish();
+    if args.tell.json {
+        out::line(&serde_json::to_string_pretty(&json).unwrap_or_default());
+    } else {
+        let about = format!("{} ({})", conducted.view.started.plan, base.name);
+        tell::text(&found.finding, &target, scale, &about).iter().for_each(|line| out::line(line));
+    }
+    if let Some(why) = &found.invalid {
+        out::note(&format!("the search is not valid: {why}"));
+        return Ok(exit::INVALID);
+    }
+    if conducted_interrupted(&conducted) {
+        return Ok(exit::INTERRUPTED);
+    }
+    Ok(code(&found.finding, args.tell.allow.is_some()))
+}
+
+fn conducted_interrupted(conducted: &crate::conduct::Conducted) -> bool {
+    let finished = conducted.view.finished.as_ref();
+    finished.is_some_and(|end| end.reason == crucible_record::StopReason::Interrupted)
+}
+
+/// A capacity is a pass; none because nothing failed or nothing was decided is inconclusive; a target that never holds
+/// is a failure.
+fn code(finding: &Finding, allow: bool) -> u8 {
+    match finding.answer {
+        Answer::Edge(_) => exit::PASS,
+        Answer::NeverHeld { .. } => exit::FAIL,
+        Answer::NoEdge { .. } | Answer::Unknown { .. } if allow => exit::PASS,
+        Answer::NoEdge { .. } | Answer::Unknown { .. } => exit::INCONCLUSIVE,
+    }
+}
+
+fn plan_of(args: &CapacityArgs) -> Result<(Plan, Option<Started>), CliError> {
+    let path = std::path::Path::new(&args.target);
+    if path.exists() {
+        return plans::load_with_ground(path, &args.overrides);
+    }
+    if !args.target.contains("://") && !args.target.contains(':') {
+        return Err(CliError::usage(format!(
+            "failed to read {}: there is no such plan\n  name a plan file, a folder with a plan.yaml, or a URL",
+            args.target
+        )));
+    }
+    let url = requests::whole(&args.target);
+    let load = load::open(1.0, Ns::from_secs(1), 1);
+    let test = Test::plain("capacity", vec![ScenarioId(0)], load);
+    let text = format!("crucible capacity {}", crucible_plan::without_credentials(&url));
+    Ok((requests::plan("capacity", &url, &args.request, test, args.overrides.seed.unwrap_or(1), text)?, None))
+}
+
+/// The test whose scenarios are put on and whose thresholds must hold.
+fn test_of(plan: &Plan, args: &CapacityArgs) -> Result<Test, CliError> {
+    let names: Vec<String> = args.test.iter().cloned().collect();
+    let chosen = plans::choose(plan, &names)?;
+    chosen
+        .first()
+        .map(|index| plan.tests[*index].clone())
+        .ok_or_else(|| CliError::usage("the plan has no test".to_owned()))
+}
+
+fn settings(args: &CapacityArgs, target: &Target) -> Result<Settings, CliError> {
+    let scale = if args.users { Scale::Users } else { Scale::Rate };
+    let mut settings = Settings::new(scale, target.predicates.clone());
+    settings.within = units::parse_duration(&args.within)
+        .map_err(|hint| CliError::usage(format!("failed to read --within {:?}\n  {hint}", args.within)))?;
+    settings.start = args.from.unwrap_or(settings.start);
+    settings.most = args.to.unwrap_or(if args.users { 100_000.0 } else { 1e6 });
+    settings.precision = args.precision / 100.0;
+    settings.downward = args.down;
+    settings.headroom = args.headroom / 100.0;
+    Ok(settings)
+}
+
+/// What a search came to.
+struct Found {
+    finding: Finding,
+    /// Why it cannot be trusted.
+    invalid: Option<String>,
+}
+
+fn search_with<P: crucible_core::Protocol>(
+    conductor: &mut Conductor<P>,
+    mut search: Search,
+    base: &Test,
+    target: &Target,
+    quiet: bool,
+) -> Result<Found, CliError> {
+    let scale = if target.users { Scale::Users } else { Scale::Rate };
+    loop {
+        let trial = match search.propose() {
+            Proposal::Done(finding) => return Ok(Found { finding: *finding, invalid: None }),
+            Proposal::Trial(trial) => trial,
+        };
+        let test = load::test(base, &trial, scale);
+        let steps = conductor.plan().steps.clone();
+        let leg = conductor.leg(test, |windows| {
+            let partial = TrialResult { trial, windows: target.windows(windows, &steps), ended_early: true };
+            search.hopeless(&partial) || search.recovered(&partial)
+        })?;
+        if conductor.interrupted() {
+            return Ok(Found { finding: search.finding(), invalid: None });
+        }
+        if let Some(why) = load::late(&leg.windows, conductor.plan().lateness) {
+            let why = format!("at {}: {why}", tell::load(trial.load, scale));
+            return Ok(Found { finding: search.finding(), invalid: Some(why) });
+        }
+        let result =
+            TrialResult { trial, windows: target.windows(&leg.windows, &steps), ended_early: leg.cut };
+        search.observe(result);
+        if !quiet {
+            out::note(&tell::progress(&search.progress(), &trial, leg.cut, scale));
+        }
+    }
+}
