@@ -1,0 +1,184 @@
+//! Several loads in one record, each decided on when the one before has been seen: what searches and paired comparisons
+//! stand on.
+//!
+//! Every leg is a test of its own with one phase; the record gains it when it begins, so that the whole search can be
+//! judged again from the record alone.
+
+use crate::conduct::{Conduct, Conducted, Recorder, started};
+use crate::exit::CliError;
+use crate::live::Live;
+use crate::stop;
+use crucible_analysis::{RunView, assess};
+use crucible_core::{Now, Ns, Protocol};
+use crucible_engine::clock::Epoch;
+use crucible_engine::{Control, Job, Options, describe, measure_wakeups, system};
+use crucible_plan::{Plan, Test};
+use crucible_record::{Finding, Finished, Planned, RunEvent, StopReason, Store, Window};
+use std::sync::Arc;
+
+/// See the module text.
+pub struct Conductor<P: Protocol> {
+    plan: Plan,
+    protocol: Arc<P>,
+    options: Options,
+    epoch: Epoch,
+    store: Option<Store>,
+    recorder: Recorder,
+    live: Live,
+    view: RunView,
+    errors: Vec<crucible_record::ErrorNote>,
+    interrupted: bool,
+}
+
+/// What came of a leg.
+pub struct Leg {
+    /// Its windows in order.
+    pub windows: Vec<Window>,
+    /// Whether it was ended early, by the caller's wish.
+    pub cut: bool,
+}
+
+impl<P: Protocol> Conductor<P> {
+    /// Begins a record of `plan`, whose own tests are not run. `protocol` has the plan's steps prepared; `window` is the
+    /// length of windows.
+    pub fn begin(plan: Plan, protocol: P, options: Options, how: Conduct) -> Result<Conductor<P>, CliError> {
+        let files = system::raise_file_limit();
+        let late =
+            measure_wakeups(60, Ns::from_micros(700)).map_err(|e| CliError::internal(e.to_string()))?;
+        let started = started(&plan, &[], &options, files, &late);
+        let Conduct { store, live, .. } = how;
+        live.begin(&started, files);
+        let recorder = Recorder::begin(store.as_ref(), &started)?;
+        let view = RunView::new(started);
+        Ok(Conductor {
+            plan,
+            protocol: Arc::new(protocol),
+            options,
+            epoch: Epoch::start(),
+            store,
+            recorder,
+            live,
+            view,
+            errors: Vec::new(),
+            interrupted: false,
+        })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Everything so far.
+    pub fn view(&self) -> &RunView {
+        &self.view
+    }
+
+    /// Whether the user stopped it.
+    pub fn interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Puts the load of `test` on; `enough` sees the windows so far after each of them and says whether to end it.
+    pub fn leg(&mut self, test: Test, mut enough: impl FnMut(&[Window]) -> bool) -> Result<Leg, CliError> {
+        let (tests, phases) = (self.view.started.tests.len(), self.view.started.phases.len());
+        let mut plan = self.plan.clone();
+        plan.tests = vec![test];
+        let described = describe(&plan, &[0]);
+        let mut planned = Planned { tests: described.tests, phases: described.phases };
+        planned.phases.iter_mut().for_each(|phase| phase.test = tests as u16);
+        self.take(&RunEvent::Planned(Box::new(planned)));
+        let control = Control::new();
+        let watch = stop::Watch::start(&control);
+        let job = Job {
+            plan: Arc::new(plan),
+            tests: vec![0],
+            protocol: Arc::clone(&self.protocol),
+            options: self.options.clone(),
+            control: control.clone(),
+            unix_start: Ns::from_millis(self.view.started.started_unix_ms),
+        };
+        let offset = self.epoch.now();
+        let mut leg = Leg { windows: Vec::new(), cut: false };
+        let outcome = crucible_engine::run(job, &mut |event| {
+            let Some(event) = rebase(event, phases as u16, offset, &mut self.errors) else { return };
+            self.take(&event);
+            if let RunEvent::Window(window) = event {
+                leg.windows.push(*window);
+                if !leg.cut && enough(&leg.windows) {
+                    leg.cut = true;
+                    control.drain(StopReason::Completed);
+                }
+            }
+        });
+        drop(watch);
+        self.interrupted |= control.reason() == Some(StopReason::Interrupted);
+        outcome.map_err(|error| CliError::internal(error.to_string()))?;
+        Ok(leg)
+    }
+
+    /// Puts a finding into the record.
+    pub fn find(&mut self, kind: &str, body: String) {
+        self.take(&RunEvent::Finding(Finding { at: self.epoch.now(), kind: kind.into(), body }));
+    }
+
+    /// Ends the record.
+    pub fn finish(mut self) -> Conducted {
+        let reason = if self.interrupted { StopReason::Interrupted } else { StopReason::Completed };
+        let errors = std::mem::take(&mut self.errors);
+        self.take(&RunEvent::Finished(Finished { at: self.epoch.now(), reason, errors }));
+        self.live.end();
+        self.recorder.finish();
+        let assessment = assess(&self.view);
+        if let Some(store) = &self.store {
+            // The list of runs shows it; the record itself does not depend on it.
+            let _ = store.set_verdict(&self.view.started.run, assessment.verdict.name());
+        }
+        Conducted { view: self.view, assessment }
+    }
+
+    fn take(&mut self, event: &RunEvent) {
+        if let Some(note) = self.recorder.take(event) {
+            self.view.apply(&RunEvent::Note(note));
+        }
+        self.view.apply(event);
+        self.live.follow(&self.view, event);
+    }
+}
+
+/// An event of a leg as one of the whole: its phases and instants go on from what was before. The end of a leg is not the
+/// end of the whole.
+fn rebase(
+    event: RunEvent,
+    phases: u16,
+    offset: Ns,
+    errors: &mut Vec<crucible_record::ErrorNote>,
+) -> Option<RunEvent> {
+    Some(match event {
+        RunEvent::Phase(mut phase) => {
+            phase.phase += phases;
+            phase.at += offset;
+            RunEvent::Phase(phase)
+        }
+        RunEvent::Window(mut window) => {
+            window.phase += phases;
+            window.from += offset;
+            window.to += offset;
+            RunEvent::Window(window)
+        }
+        RunEvent::Note(mut note) => {
+            note.at += offset;
+            RunEvent::Note(note)
+        }
+        RunEvent::Gap(mut gap) => {
+            gap.from += offset;
+            gap.to += offset;
+            RunEvent::Gap(gap)
+        }
+        RunEvent::Finished(finished) => {
+            errors.extend(finished.errors);
+            return None;
+        }
+        other => other,
+    })
+}
