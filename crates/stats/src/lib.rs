@@ -9,6 +9,8 @@ pub mod compare;
 pub mod limits;
 #[doc(hidden)]
 pub mod processes;
+#[doc(hidden)]
+pub mod queues;
 pub mod scatter;
 pub mod slo;
 pub mod special;

@@ -15,8 +15,7 @@ pub enum Shape {
 /// How sure a statement is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Confidence {
-    /// Probability that the capacity is at least the lower end of the interval and nothing spoke against the model,
-    /// from 0 to 1.
+    /// Probability that the capacity is within 2 % of the estimate (users: that it is exactly it), from 0 to 1.
     pub probability: f64,
     /// `high`, `medium` or `low`, and why if not high.
     pub words: &'static str,

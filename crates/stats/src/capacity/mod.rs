@@ -20,7 +20,13 @@
 //! which a predicate was not seen to hold is never reported as held; no edge is claimed that was not crossed. The unit of
 //! replication is the window or, where windows depend on each other, the block of windows; never the request.
 
+mod design;
+mod extra;
 mod finding;
+mod fit;
+mod known;
+mod noise;
+mod report;
 mod search;
 mod settings;
 mod trial;

@@ -1,8 +1,10 @@
 //! The search: which load next, and when enough is known.
 
-use super::{Answer, CurvePoint, Edge, Finding, Progress, Purpose, Role, Scale, Settings, Shape};
-use super::{Trial, TrialResult, Window};
-use crucible_core::{Histogram, Ns};
+use super::known::Known;
+use super::{
+    Finding, Limit, Predicate, Progress, Purpose, Role, Scale, Settings, Trial, TrialResult, design, report,
+};
+use crucible_core::Ns;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,12 +18,18 @@ pub enum Proposal {
 /// An adaptive search for the highest load at which all targets hold. See the module text.
 #[derive(Clone, Debug)]
 pub struct Search {
-    settings: Settings,
-    results: Vec<TrialResult>,
-    spent: Ns,
-    held: Option<f64>,
-    failed: Option<f64>,
-    unwell: bool,
+    pub(super) settings: Settings,
+    pub(super) results: Vec<TrialResult>,
+    pub(super) spent: Ns,
+    /// What is known of the edge of the targets.
+    pub(super) known: Option<Known>,
+    /// Whether the system is still to recover from a failed trial.
+    pub(super) unwell: bool,
+    /// Recoveries in a row that were not seen to end.
+    pub(super) stuck: u32,
+    /// How the extra passes stand.
+    pub(super) extra: super::extra::Extra,
+    next: Option<Trial>,
 }
 
 impl Search {
@@ -34,163 +42,202 @@ impl Search {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        Ok(Search { settings, results: Vec::new(), spent: Ns::ZERO, held: None, failed: None, unwell: false })
+        let mut search = Search {
+            settings,
+            results: Vec::new(),
+            spent: Ns::ZERO,
+            known: None,
+            unwell: false,
+            stuck: 0,
+            extra: super::extra::Extra::default(),
+            next: None,
+        };
+        search.next = design::next(&search);
+        Ok(search)
     }
 
     /// What to do next. Asking again without observing gives the same answer.
     pub fn propose(&self) -> Proposal {
-        let length = self.settings.shortest;
-        let over = self.spent + length > self.settings.within;
-        let (purpose, load) = match (self.held, self.failed) {
-            _ if over => return Proposal::Done(Box::new(self.finding())),
-            (Some(held), _) if self.unwell => (Purpose::Recover, self.snap(held / 2.0)),
-            (None, None) => (Purpose::Grow, self.settings.start),
-            (Some(held), None) if held >= self.settings.most => {
-                return Proposal::Done(Box::new(self.finding()));
-            }
-            (Some(held), None) => (Purpose::Grow, self.snap((held * 2.0).min(self.settings.most))),
-            (None, Some(_)) => return Proposal::Done(Box::new(self.finding())),
-            (Some(held), Some(failed)) => {
-                let next = self.snap((held * failed).sqrt());
-                if next <= held || next >= failed || failed / held < 1.0 + self.settings.precision {
-                    return Proposal::Done(Box::new(self.finding()));
-                }
-                (Purpose::Narrow, next)
-            }
-        };
-        let settle = Ns(length.0 / 5);
-        Proposal::Trial(Trial { number: self.results.len() as u32 + 1, purpose, load, length, settle })
+        match self.next {
+            Some(trial) => Proposal::Trial(trial),
+            None => Proposal::Done(Box::new(self.finding())),
+        }
     }
 
     /// Takes what came of the trial that was proposed last.
     pub fn observe(&mut self, result: TrialResult) {
         self.spent += result.took();
-        let bad = self.worst(&result).is_none_or(|worst| worst > 1.0);
-        let load = result.trial.load;
         if result.trial.purpose == Purpose::Recover {
-            self.unwell = false;
-        } else if bad {
-            self.failed = Some(self.failed.map_or(load, |failed| failed.min(load)));
-            self.unwell = true;
+            if self.well(&result) {
+                (self.unwell, self.stuck) = (false, 0);
+            } else {
+                self.stuck += 1;
+            }
         } else {
-            self.held = Some(self.held.map_or(load, |held| held.max(load)));
+            self.unwell = !self.holds(&result) && (result.ended_early || self.ends_badly(&result));
         }
+        self.extra.observe(&self.settings, &result);
+        let fitted = !matches!(result.trial.purpose, Purpose::Recover | Purpose::Descend);
         self.results.push(result);
+        if fitted {
+            self.known = Known::of(&self.settings, &self.results, Role::Target);
+        }
+        self.next = design::next(self);
     }
 
-    /// Whether going on with this trial is pointless: a target is missed by so much that no rest of the trial could
-    /// bring it back, or the system only gets worse. The caller then ends the trial and observes what there is.
+    /// Whether going on with this trial is pointless: so much is bad already that the target is missed several times over
+    /// even if all the rest were good. The caller then ends the trial and observes what there is.
     pub fn hopeless(&self, partial: &TrialResult) -> bool {
+        let role = if partial.trial.purpose == Purpose::Break { Role::Breaking } else { Role::Target };
+        let (times, from) = match partial.trial.purpose {
+            Purpose::Recover => return false,
+            Purpose::Measure => (12.0, partial.trial.settle),
+            _ => (6.0, Ns(partial.trial.settle.0 / 2)),
+        };
+        if partial.silent(self.settings.scale) {
+            return true;
+        }
         let done = partial.took().as_secs_f64() / partial.trial.length.as_secs_f64();
-        partial.trial.purpose != Purpose::Recover
-            && partial.took() > partial.trial.settle
-            && self.worst(partial).is_some_and(|worst| worst * done > 3.0)
+        let beyond = |(index, one): (usize, &Predicate)| {
+            let most = match one.limit {
+                // no share can be missed more often than 1 / allowed times
+                Limit::Share(allowed) => f64::min(times, 0.5 + 0.5 / allowed),
+                Limit::Level(_) => f64::min(times, 3.0),
+            };
+            one.role == role && partial.ratio(index, one).is_some_and(|ratio| ratio * done > most)
+        };
+        partial.took() > from && self.settings.predicates.iter().enumerate().any(beyond)
     }
 
     /// Whether the system is seen to be well again, so that a [`Purpose::Recover`] trial can end.
     pub fn recovered(&self, partial: &TrialResult) -> bool {
-        partial.trial.purpose == Purpose::Recover && partial.windows.len() >= 3 && {
-            let last = TrialResult {
-                windows: partial.windows[partial.windows.len() - 3..].to_vec(),
-                ..partial.clone()
-            };
-            self.worst(&last).is_some_and(|worst| worst <= 1.0)
-        }
+        partial.trial.purpose == Purpose::Recover && self.well(partial)
     }
 
     /// How far it is.
     pub fn progress(&self) -> Progress {
-        let purpose = match self.propose() {
-            Proposal::Trial(trial) => trial.purpose,
-            Proposal::Done(_) => Purpose::Measure,
-        };
-        let interval = (self.held.unwrap_or(0.0), self.failed.unwrap_or(f64::INFINITY));
+        let interval = self
+            .known
+            .as_ref()
+            .map_or((0.0, f64::INFINITY), |known| (known.quantile(0.025), known.quantile(0.975)));
+        let (held, failed) = self.bracket();
         Progress {
-            purpose,
+            purpose: self.next.map_or(Purpose::Measure, |trial| trial.purpose),
             interval,
-            estimate: self.held,
+            estimate: failed.and(self.known.as_ref()).map(|known| known.quantile(0.5)).or(held),
             spent: self.spent,
-            left: Ns(self.settings.within.0.saturating_sub(self.spent.0)),
+            left: self.left(),
             trials: self.results.len() as u32,
         }
     }
 
     /// What is known so far, as at the end: for a search that is interrupted.
     pub fn finding(&self) -> Finding {
-        let answer = match (self.held, self.failed) {
-            (Some(held), Some(failed)) => {
-                let (predicate, name) = self.binding();
-                let shape = Shape::Slope;
-                Answer::Edge(Edge { estimate: held, low: held, high: failed, shape, predicate, name })
-            }
-            (Some(highest), None) => Answer::NoEdge { highest },
-            (None, Some(lowest)) => Answer::NeverHeld { lowest, name: self.binding().1 },
-            (None, None) => Answer::Unknown { why: "no trial was made".into() },
-        };
-        Finding {
-            answer,
-            recommended: self.held.map(|held| held * (1.0 - self.settings.headroom)),
-            headroom: self.settings.headroom,
-            confidence: None,
-            breaking: None,
-            hysteresis: None,
-            curve: self.curve(),
-            knee: None,
-            spent: self.spent,
-            trials: self.results.len() as u32,
-            remarks: Vec::new(),
-        }
+        report::finding(self)
     }
 
-    fn snap(&self, load: f64) -> f64 {
+    /// Time of load left.
+    pub(super) fn left(&self) -> Ns {
+        Ns(self.settings.within.0.saturating_sub(self.spent.0))
+    }
+
+    /// A load that can be put on.
+    pub(super) fn snap(&self, load: f64) -> f64 {
+        let load = load.clamp(self.settings.start, self.settings.most);
         match self.settings.scale {
             Scale::Rate => load,
-            Scale::Users => load.floor().max(1.0),
+            Scale::Users => load.round().max(1.0),
         }
     }
 
-    fn worst(&self, result: &TrialResult) -> Option<f64> {
-        let targets = self.settings.predicates.iter().enumerate().filter(|(_, one)| one.role == Role::Target);
-        targets.filter_map(|(index, one)| result.ratio(index, one)).reduce(f64::max)
+    /// The largest of the ratios of what was seen to what is allowed.
+    pub(super) fn worst(&self, result: &TrialResult, role: Role) -> Option<f64> {
+        let of_role = self.settings.predicates.iter().enumerate().filter(|(_, one)| one.role == role);
+        of_role.filter_map(|(index, one)| result.ratio(index, one)).reduce(f64::max)
     }
 
-    fn binding(&self) -> (usize, String) {
-        let targets = self.settings.predicates.iter().enumerate().filter(|(_, one)| one.role == Role::Target);
-        let worst = |index: usize| {
-            let ratios =
-                self.results.iter().filter_map(|one| one.ratio(index, &self.settings.predicates[index]));
-            ratios.fold(0.0, f64::max)
+    /// Whether all targets were seen to hold, uncertainty aside.
+    pub(super) fn holds(&self, result: &TrialResult) -> bool {
+        match self.worst(result, Role::Target) {
+            Some(worst) => worst <= 1.0,
+            None => !result.silent(self.settings.scale),
+        }
+    }
+
+    /// The highest load that held and the lowest that failed, of trials of the search proper.
+    pub(super) fn bracket(&self) -> (Option<f64>, Option<f64>) {
+        let proper = |result: &&TrialResult| {
+            !matches!(result.trial.purpose, Purpose::Recover | Purpose::Descend | Purpose::Break)
         };
-        targets
-            .max_by(|a, b| worst(a.0).total_cmp(&worst(b.0)))
-            .map_or((0, String::new()), |(index, one)| (index, one.name.clone()))
-    }
-
-    fn curve(&self) -> Vec<CurvePoint> {
-        let mut points: Vec<CurvePoint> = self
+        let trials: Vec<(f64, f64, bool)> = self
             .results
             .iter()
-            .filter(|result| result.trial.purpose != Purpose::Recover)
-            .map(|result| self.point(result.trial.load, result.counted()))
+            .filter(proper)
+            .map(|result| (result.trial.load, result.took().as_secs_f64(), !self.fails(result)))
             .collect();
-        points.sort_by(|a, b| a.load.total_cmp(&b.load));
-        points
+        // a longer trial that says the opposite from the other side takes away what a shorter one said
+        let stands = |(load, time, held): &&(f64, f64, bool)| {
+            !trials.iter().any(|other| {
+                other.2 != *held
+                    && other.1 > 1.5 * time
+                    && if *held { other.0 <= *load } else { other.0 >= *load }
+            })
+        };
+        let standing = |wanted: bool| trials.iter().filter(stands).filter(move |trial| trial.2 == wanted);
+        let held = standing(true).map(|trial| trial.0).reduce(f64::max);
+        let failed = standing(false).map(|trial| trial.0).reduce(f64::min);
+        (held, failed)
     }
 
-    fn point(&self, load: f64, windows: &[Window]) -> CurvePoint {
-        let mut response = Histogram::default();
-        windows.iter().for_each(|window| response.merge(&window.response));
-        let time: Ns = windows.iter().map(|window| window.length).sum();
-        let done = windows.iter().map(|window| window.done).sum::<u64>() as f64;
-        let ratios = self.settings.predicates.iter().enumerate();
-        CurvePoint {
-            load,
-            throughput: done / time.as_secs_f64().max(1e-9),
-            p50: response.quantile(0.5),
-            p95: response.quantile(0.95),
-            p99: response.quantile(0.99),
-            ratios: ratios.map(|(index, one)| super::trial::ratio(windows, index, one)).collect(),
-            time,
+    /// Whether a target was missed by more than a handful of operations.
+    fn fails(&self, result: &TrialResult) -> bool {
+        if self.holds(result) {
+            return false;
         }
+        let missed = |(index, one): (usize, &Predicate)| {
+            one.role == Role::Target
+                && match one.limit {
+                    Limit::Share(allowed) => result.ratio(index, one).is_some_and(|ratio| {
+                        let all = result.amount(index) * allowed;
+                        all * ratio > all + 3.0 * all.sqrt() + 3.0
+                    }),
+                    Limit::Level(_) => result.ratio(index, one).is_some_and(|ratio| ratio > 1.0),
+                }
+        };
+        result.ended_early
+            || self.worst(result, Role::Target).is_none()
+            || result.trial.purpose == Purpose::Measure
+            || self.settings.predicates.iter().enumerate().any(missed)
+    }
+
+    /// Whether the last three windows, and at least the last second, are well.
+    fn well(&self, result: &TrialResult) -> bool {
+        let mut count = 0;
+        let mut time = Ns::ZERO;
+        for window in result.windows.iter().rev() {
+            if count >= 3 && time >= Ns::from_secs(1) {
+                break;
+            }
+            (count, time) = (count + 1, time + window.length);
+        }
+        let last = TrialResult {
+            trial: Trial { settle: Ns::ZERO, ..result.trial },
+            windows: result.windows[result.windows.len() - count..].to_vec(),
+            ended_early: false,
+        };
+        count >= 3
+            && time >= Ns::from_secs(1)
+            && self.worst(&last, Role::Target).is_some_and(|worst| worst <= 1.0)
+    }
+
+    /// Whether the last quarter of a trial misses a target several times over: a backlog that goes on.
+    fn ends_badly(&self, result: &TrialResult) -> bool {
+        let quarter = (result.windows.len() / 4).max(1);
+        let last = TrialResult {
+            trial: Trial { settle: Ns::ZERO, ..result.trial },
+            windows: result.windows[result.windows.len().saturating_sub(quarter)..].to_vec(),
+            ended_early: false,
+        };
+        self.worst(&last, Role::Target).is_none_or(|worst| worst > 10.0)
     }
 }

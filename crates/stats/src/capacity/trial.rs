@@ -1,6 +1,6 @@
 //! Trials: what is proposed, and what came of it.
 
-use super::{Limit, Predicate};
+use super::{Limit, Predicate, Scale};
 use crucible_core::{Histogram, Ns};
 
 /// Why a trial is proposed.
@@ -109,9 +109,32 @@ impl TrialResult {
         &self.windows
     }
 
+    /// Whether nothing at all ended although much was due: some 20 operations of an arrival rate, or ten windows of users.
+    pub(super) fn silent(&self, scale: Scale) -> bool {
+        let much = match scale {
+            Scale::Rate => self.took().as_secs_f64() * self.trial.load >= 20.0,
+            Scale::Users => self.windows.len() >= 10,
+        };
+        let nothing = |reading: &Reading| {
+            matches!(reading, Reading::Missing | Reading::Share { of: 0, .. } | Reading::Level(_))
+        };
+        much && self.windows.iter().all(|window| window.done == 0 && window.readings.iter().all(nothing))
+    }
+
     /// Ratio of what was seen to what the predicate allows (above 1 it does not hold), without its uncertainty.
     pub fn ratio(&self, index: usize, predicate: &Predicate) -> Option<f64> {
         ratio(self.counted(), index, predicate)
+    }
+}
+
+impl TrialResult {
+    /// Operations that the reading of this predicate is of, in the counted windows.
+    pub(super) fn amount(&self, index: usize) -> f64 {
+        let of = |window: &Window| match window.readings.get(index) {
+            Some(Reading::Share { of, .. }) => *of as f64,
+            _ => 0.0,
+        };
+        self.counted().iter().map(of).sum()
     }
 }
 

@@ -1,0 +1,153 @@
+//! Which trial next: growing, closing in, measuring beside the edge.
+
+use super::known::Known;
+use super::{Purpose, Scale, Search, Trial, extra};
+use crucible_core::Ns;
+
+/// Growth of the load while nothing has failed.
+const GROWTH: f64 = 3.0;
+/// Growth once a target is used up by a fifth.
+const CAREFUL: f64 = 1.4;
+/// A bracket this narrow is left to the model.
+const NARROW: f64 = 1.25;
+/// An edge known less well than this (one sigma) is looked for with short trials.
+const VAGUE: f64 = 0.03;
+/// Recoveries that may fail in a row.
+const ATTEMPTS: u32 = 2;
+
+/// The next trial; `None` when the search is over.
+pub(super) fn next(search: &Search) -> Option<Trial> {
+    if search.unwell {
+        return recover(search);
+    }
+    if let Some(trial) = extra::under_way(search) {
+        return Some(trial);
+    }
+    if search.left() < Ns(extra::reserve(search).0 + search.settings.shortest.0 / 2) {
+        return extra::next(search);
+    }
+    let (held, failed) = search.bracket();
+    let (purpose, load) = match (held, failed) {
+        (None, None) => (Purpose::Grow, search.settings.start),
+        (Some(held), None) => (Purpose::Grow, grow(search, held)?),
+        (None, Some(failed)) => (Purpose::Grow, lowest(search, failed)?),
+        (Some(held), Some(failed)) if failed / held > NARROW && apart(search, held, failed) => {
+            (Purpose::Narrow, search.snap((held * failed).sqrt()))
+        }
+        _ => return measure(search).or_else(|| extra::next(search)),
+    };
+    let short = Ns(search.settings.shortest.0 / 5 * 3);
+    Some(make(search, purpose, load, if purpose == Purpose::Grow { short } else { search.settings.shortest }))
+}
+
+/// A trial of this load and length, not longer than the time left.
+pub(super) fn make(search: &Search, purpose: Purpose, load: f64, length: Ns) -> Trial {
+    let length = length.min(search.left());
+    let settle = Ns(length.0 / 5);
+    Trial { number: search.results.len() as u32 + 1, purpose, load, length, settle }
+}
+
+/// The next higher load while nothing has failed.
+fn grow(search: &Search, held: f64) -> Option<f64> {
+    if held >= search.settings.most {
+        return None;
+    }
+    let last = search.results.iter().rev().find(|result| result.trial.load >= held);
+    let used = last.and_then(|result| search.worst(result, super::Role::Target)).unwrap_or(0.0);
+    let load = search.snap(held * if used > 0.2 { CAREFUL } else { GROWTH });
+    Some(load.max(if search.settings.scale == Scale::Users { held + 1.0 } else { load }))
+}
+
+/// Nothing has held yet: the lowest load again, three times in all.
+fn lowest(search: &Search, failed: f64) -> Option<f64> {
+    let tried = search.results.iter().filter(|result| result.trial.purpose == Purpose::Grow).count();
+    (tried < 3 && failed <= search.settings.start).then_some(search.settings.start)
+}
+
+/// Whether there is a load between the two.
+fn apart(search: &Search, held: f64, failed: f64) -> bool {
+    search.settings.scale == Scale::Rate || failed - held > 1.5
+}
+
+/// A low load until the system is well; lower the second time.
+fn recover(search: &Search) -> Option<Trial> {
+    if search.stuck >= ATTEMPTS || search.left() < Ns::from_secs(1) {
+        return None;
+    }
+    let (held, failed) = search.bracket();
+    let low = match held {
+        Some(held) => held.min(failed.unwrap_or(held)) / 2.0,
+        None => search.settings.start,
+    };
+    let load = if search.stuck == 0 { search.snap(low) } else { search.settings.start };
+    Some(Trial { settle: Ns::ZERO, ..make(search, Purpose::Recover, load, search.settings.patience) })
+}
+
+/// A trial beside the edge, where it tells most.
+fn measure(search: &Search) -> Option<Trial> {
+    let known = search.known.as_ref()?;
+    let (_, fit) = known.first();
+    let middle = known.quantile(0.5);
+    let blur = known.blur();
+    let measured = search.results.iter().filter(|result| result.trial.purpose == Purpose::Measure).count();
+    if enough(search, known, measured) {
+        return None;
+    }
+    let aside = (0.8 / fit.slope).min(0.02);
+    let load = if !blur.is_finite() || !middle.is_finite() {
+        let (held, failed) = search.bracket();
+        (held? * failed?).sqrt()
+    } else if blur > aside.max(0.01) {
+        // more is to be learnt in the middle; a little below it, as failing costs a recovery
+        known.quantile(0.45)
+    } else if fit.lean() > 0.0 {
+        middle * (1.0 - aside)
+    } else {
+        middle * (1.0 + aside)
+    };
+    let (held, failed) = search.bracket();
+    let load = load.max(0.97 * held.unwrap_or(0.0)).min(1.03 * failed.unwrap_or(f64::INFINITY));
+    let load = match search.settings.scale {
+        Scale::Rate => search.snap(load),
+        Scale::Users => whole(search, middle, load),
+    };
+    let window =
+        search.results.last().and_then(|result| result.windows.first()).map(|window| window.length)?;
+    let memory = fit.time * window.as_secs_f64();
+    let shortest = search.settings.shortest.as_secs_f64();
+    let usable = Ns(search.left().0 - extra::reserve(search).0).as_secs_f64();
+    let length = if blur > VAGUE {
+        (2.0 * shortest).max(usable / 10.0)
+    } else {
+        (15.0 * memory).max(usable / 5.0).max(2.0 * shortest)
+    };
+    let length = length.min(usable);
+    // what would be left is too short for a trial of its own
+    let length = if usable - length < 1.5 * shortest { usable } else { length };
+    let cold = search.results.last().is_some_and(|result| result.trial.load < 0.9 * load);
+    let settle = (if cold { 5.0 } else { 3.0 } * memory).max(0.2 * shortest).min(length / 3.0);
+    let trial = make(search, Purpose::Measure, load, Ns::from_secs_f64(length));
+    Some(Trial { settle: Ns::from_secs_f64(settle), ..trial })
+}
+
+/// Whole loads: the two beside the edge in turn, the one that was measured for a shorter time first.
+fn whole(search: &Search, middle: f64, load: f64) -> f64 {
+    let (below, above) = (middle.floor().max(1.0), middle.floor() + 1.0);
+    if (load - middle).abs() > 1.0 {
+        return search.snap(load);
+    }
+    let time = |load: f64| -> f64 {
+        let there = search.results.iter().filter(|result| result.trial.load == load);
+        there.map(|result| result.took().as_secs_f64()).sum()
+    };
+    search.snap(if time(below) <= time(above) { below } else { above })
+}
+
+/// Whether the answer is precise enough to stop before the time is over.
+fn enough(search: &Search, known: &Known, measured: usize) -> bool {
+    let (low, high) = (known.quantile(0.025), known.quantile(0.975));
+    match search.settings.scale {
+        Scale::Users if low.floor() == high.floor() && measured >= 2 => true,
+        _ => measured >= 4 && (high - low) / 2.0 <= search.settings.precision * known.quantile(0.5),
+    }
+}

@@ -1,0 +1,132 @@
+//! The passes after the search proper: the way down (hysteresis), and the breaking point.
+
+use super::known::Known;
+use super::{Hysteresis, Purpose, Role, Search, Settings, Trial, TrialResult, design};
+use crucible_core::Ns;
+
+/// How the extra passes stand.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Extra {
+    /// On the way down: what held and what failed after overload, and whether the last trial was the overload.
+    held: Option<f64>,
+    failed: Option<f64>,
+    overloaded: bool,
+    tried_down: u32,
+    /// Highest load tried for the breaking point, and whether it broke.
+    tried_break: u32,
+    broken: bool,
+}
+
+/// Load of the overload before each trial on the way down, as a multiple of the capacity.
+const OVERLOAD: f64 = 1.5;
+/// The first load on the way down, as a share of the capacity's safe end: a backlog drains there in a few trials' time.
+const FIRST: f64 = 0.9;
+/// Bracket of the way down at which to stop.
+const CLOSE: f64 = 1.04;
+/// Most trials on the way down and for the breaking point.
+const TRIALS: u32 = 10;
+
+impl Extra {
+    pub(super) fn observe(&mut self, settings: &Settings, result: &TrialResult) {
+        match result.trial.purpose {
+            Purpose::Descend if result.trial.settle == Ns::ZERO => self.overloaded = true,
+            Purpose::Descend => {
+                self.overloaded = false;
+                let load = result.trial.load;
+                let worst =
+                    settings.predicates.iter().enumerate().filter(|(_, one)| one.role == Role::Target);
+                let held =
+                    worst.filter_map(|(index, one)| result.ratio(index, one)).all(|ratio| ratio <= 1.0);
+                if held && !result.silent(settings.scale) {
+                    self.held = Some(self.held.map_or(load, |held| held.max(load)));
+                } else {
+                    self.failed = Some(self.failed.map_or(load, |failed| failed.min(load)));
+                }
+                self.tried_down += 1;
+            }
+            Purpose::Break => {
+                let broken = |index: usize| {
+                    result.ratio(index, &settings.predicates[index]).is_some_and(|it| it > 1.0)
+                };
+                let breaking = |index: &usize| settings.predicates[*index].role == Role::Breaking;
+                self.broken = (0..settings.predicates.len()).filter(breaking).any(broken);
+                self.tried_break += 1;
+            }
+            _ => {}
+        }
+    }
+
+    /// The way down, as far as it was seen.
+    pub(super) fn hysteresis(&self) -> Option<Hysteresis> {
+        if self.tried_down == 0 {
+            return None;
+        }
+        let (down, still_failing) = (self.held.unwrap_or(0.0), self.failed.unwrap_or(f64::INFINITY));
+        Some(Hysteresis { down, still_failing, differs: self.failed.is_some() })
+    }
+}
+
+/// Time kept for the extra passes.
+pub(super) fn reserve(search: &Search) -> Ns {
+    let breaking = search.settings.predicates.iter().any(|one| one.role == Role::Breaking);
+    let share = if search.settings.downward { 0.3 } else { 0.0 } + if breaking { 0.15 } else { 0.0 };
+    Ns::from_secs_f64(search.settings.within.as_secs_f64() * share)
+}
+
+/// The second half of a pair: the load after its overload.
+pub(super) fn under_way(search: &Search) -> Option<Trial> {
+    if !search.extra.overloaded {
+        return None;
+    }
+    let low = search.known.as_ref()?.quantile(0.025);
+    let load = match (search.extra.held, search.extra.failed) {
+        (_, None) => FIRST * low,
+        (held, Some(failed)) => (held.unwrap_or(search.settings.start) * failed).sqrt(),
+    };
+    let length = Ns(search.settings.shortest.0.saturating_mul(3));
+    if search.left() < search.settings.shortest {
+        return None;
+    }
+    let trial = design::make(search, Purpose::Descend, search.snap(load), length);
+    // it has until the last third to drain what the overload left
+    Some(Trial { settle: Ns(trial.length.0 / 3 * 2), ..trial })
+}
+
+/// The next trial of the extra passes; `None` when there is none to make.
+pub(super) fn next(search: &Search) -> Option<Trial> {
+    let known = search.known.as_ref()?;
+    let (held, failed) = search.bracket();
+    held.and(failed)?;
+    let shortest = search.settings.shortest;
+    if search.left() < Ns(shortest.0.saturating_mul(2)) {
+        return None;
+    }
+    breaking(search, known).or_else(|| {
+        let extra = &search.extra;
+        let open = match (extra.held, extra.failed) {
+            (Some(held), Some(failed)) => failed / held > CLOSE,
+            (Some(_), None) => false,
+            _ => true,
+        };
+        if !search.settings.downward || !open || extra.tried_down >= TRIALS {
+            return None;
+        }
+        let load = search.snap(known.quantile(0.5) * OVERLOAD);
+        Some(Trial { settle: Ns::ZERO, ..design::make(search, Purpose::Descend, load, shortest) })
+    })
+}
+
+/// Upwards from the capacity until a breaking predicate gives way.
+fn breaking(search: &Search, known: &Known) -> Option<Trial> {
+    let extra = &search.extra;
+    if extra.broken
+        || extra.tried_break >= TRIALS
+        || !search.settings.predicates.iter().any(|one| one.role == Role::Breaking)
+    {
+        return None;
+    }
+    let highest = search.results.iter().filter(|result| result.trial.purpose == Purpose::Break);
+    let from = highest.map(|result| result.trial.load).fold(known.quantile(0.5), f64::max);
+    let load = search.snap(from * 1.1);
+    (load > from).then(|| design::make(search, Purpose::Break, load, search.settings.shortest))
+}

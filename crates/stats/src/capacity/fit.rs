@@ -1,0 +1,332 @@
+//! The edge of one predicate, from all trials at once.
+//!
+//! Model: the logit of the share of bad operations rises linearly with load near the edge,
+//! `logit p = logit p0 + b (load / edge - 1)`; for a level its logarithm does. Windows depend on each other, so a
+//! trial's counts weigh by an overdispersion that is measured, grows with the share itself, and is the same for all
+//! trials near the edge (an own one for each would make lucky trials look sure). Trials far from the edge weigh less, as
+//! the line is only local. What is known of the edge is the signed root of the profile quasi-likelihood ratio on
+//! Student's t (McCullagh and Nelder, "Generalized Linear Models", 1989, chapter 9).
+
+use super::noise::long_run;
+use super::{Limit, Reading, Scale, TrialResult};
+use crate::special::beta_inc;
+
+/// What one trial says about one predicate.
+#[derive(Clone, Debug)]
+pub(super) struct Evidence {
+    load: f64,
+    /// Per window: the amount (operations, or 1) and the sum (bad ones, or the level as a ratio of its limit).
+    windows: Vec<(f64, f64)>,
+    all: f64,
+    sum: f64,
+    /// Whether it only says that the share is at least what was seen: it was ended while things got worse.
+    least: bool,
+}
+
+impl Evidence {
+    /// Of the counted windows of a trial; `None` if they say nothing. A trial in which nothing ended although much was
+    /// due says that all of it was bad.
+    pub(super) fn of(result: &TrialResult, index: usize, limit: Limit, scale: Scale) -> Option<Evidence> {
+        let windows: Vec<(f64, f64)> = result
+            .counted()
+            .iter()
+            .filter_map(|window| match (window.readings.get(index)?, limit) {
+                (Reading::Share { of, bad }, Limit::Share(_)) if *of > 0 => {
+                    Some((*of as f64, (*bad).min(*of) as f64))
+                }
+                (Reading::Level(value), Limit::Level(most)) if value.is_finite() => {
+                    Some((1.0, value.max(0.0) / most))
+                }
+                _ => None,
+            })
+            .collect();
+        let windows = match limit {
+            Limit::Share(_) if windows.is_empty() && result.silent(scale) => vec![(SILENT, SILENT)],
+            _ => windows,
+        };
+        let (all, sum) = windows.iter().fold((0.0, 0.0), |(all, sum), one| (all + one.0, sum + one.1));
+        (all > 0.0).then_some(Evidence {
+            load: result.trial.load,
+            windows,
+            all,
+            sum,
+            least: result.ended_early,
+        })
+    }
+}
+
+/// Operations that a silent trial counts for.
+const SILENT: f64 = 1000.0;
+/// Overdispersion grows with the share to this power: up to 0.85 for queues of many servers, which need it most.
+const GROWTH: f64 = 0.8;
+/// Overdispersion before any is measured.
+const UNKNOWN: f64 = 30.0;
+/// Least overdispersion: nothing is quite deterministic.
+const LEAST: f64 = 0.02;
+/// The slope expected before anything is seen, and the variance of its logarithm: a factor of four either way.
+const SLOPE: (f64, f64) = (30.0, 2.0);
+/// The line's bend is at least this, in logits per squared relative distance.
+const BEND: f64 = 100.0;
+/// A variance measured on few clumps is too low more often than too high: found by simulation.
+const CAUTION: f64 = 1.2;
+/// Clumps of bad operations that make one degree of freedom: their sizes vary as exponential ones do.
+const CLUMPS: f64 = 1.5;
+/// Slopes that are thought of.
+const SLOPES: (f64, f64) = (2.0, 3e4);
+
+/// What is known of the edge of one predicate.
+#[derive(Clone, Debug)]
+pub(super) struct Fit {
+    limit: Limit,
+    trials: Vec<Evidence>,
+    /// Overdispersion of each trial.
+    spread: Vec<f64>,
+    /// Ratio to the allowed share far below the edge: operations that are bad whatever the load.
+    floor: f64,
+    best: f64,
+    least: f64,
+    /// Rise of the logit (or logarithm) per relative rise of the load, at the edge.
+    pub(super) slope: f64,
+    /// Degrees of freedom of the overdispersion.
+    pub(super) freedom: f64,
+    /// Integrated autocorrelation time in windows near the edge.
+    pub(super) time: f64,
+}
+
+impl Fit {
+    /// Of at least one trial; `None` without.
+    pub(super) fn new(limit: Limit, trials: Vec<Evidence>) -> Option<Fit> {
+        if trials.is_empty() {
+            return None;
+        }
+        let spread = vec![UNKNOWN; trials.len()];
+        let mut fit = Fit {
+            limit,
+            trials,
+            spread,
+            floor: 0.0,
+            best: 1.0,
+            least: 0.0,
+            slope: 20.0,
+            freedom: 2.0,
+            time: 1.0,
+        };
+        for _ in 0..4 {
+            fit.climb();
+            fit.measure_floor();
+            fit.measure_noise();
+        }
+        fit.climb();
+        Some(fit)
+    }
+
+    /// The most likely edge.
+    pub(super) fn estimate(&self) -> f64 {
+        self.best
+    }
+
+    /// Probability that the edge is below `load`.
+    pub(super) fn below(&self, load: f64) -> f64 {
+        let excess = 2.0 * (self.misfit(load, self.slope).0 - self.least).max(0.0);
+        let tail = 0.5 * beta_inc(self.freedom / 2.0, 0.5, self.freedom / (self.freedom + excess));
+        if load < self.best { tail } else { 1.0 - tail }
+    }
+
+    /// Half of the negative quasi-log-likelihood ratio at this edge with the best slope there, and that slope.
+    fn misfit(&self, edge: f64, slope: f64) -> (f64, f64) {
+        let mut slope = slope;
+        let mut last = self.at(edge, slope);
+        for _ in 0..25 {
+            let (value, gradient, bend) = last;
+            let mut next = (slope - gradient / bend.max(1e-300)).clamp(slope / 8.0, slope * 8.0);
+            next = next.clamp(SLOPES.0, SLOPES.1);
+            let mut there = self.at(edge, next);
+            let mut tries = 0;
+            while there.0 > value && tries < 8 {
+                next = f64::midpoint(next, slope);
+                there = self.at(edge, next);
+                tries += 1;
+            }
+            let done = (next - slope).abs() <= 1e-5 * slope;
+            if there.0 <= value {
+                (slope, last) = (next, there);
+            }
+            if done || there.0 > value {
+                break;
+            }
+        }
+        (last.0, slope)
+    }
+
+    /// Misfit, its derivative by the slope, and its second derivative.
+    fn at(&self, edge: f64, slope: f64) -> (f64, f64, f64) {
+        // a slope of 30 within a factor of 4 either way is expected, weakly
+        let (centre, wide) = SLOPE;
+        let pull = (slope / centre).ln() / wide;
+        let mut out = (pull * (slope / centre).ln() / 2.0, pull / slope, 1.0 / (wide * slope * slope));
+        for (trial, spread) in self.trials.iter().zip(&self.spread) {
+            let x = trial.load / edge - 1.0;
+            match self.limit {
+                Limit::Share(allowed) => {
+                    let logit = (allowed / (1.0 - allowed)).ln() + slope * x;
+                    let share = 1.0 / (1.0 + (-logit).exp());
+                    let (excess, seen) =
+                        ((1.0 - self.floor) * share / allowed, trial.sum / trial.all / allowed);
+                    let ratio = self.floor + excess;
+                    if trial.least && ratio >= seen {
+                        continue;
+                    }
+                    let power = growth(allowed);
+                    let weight = trial.all * allowed / spread;
+                    let thinned = ratio.powf(-power);
+                    // from the best that it could be, so that nothing jumps where a lower bound stops to count
+                    out.0 += weight
+                        * (quasi(seen, ratio, thinned, power) - quasi(seen, seen, seen.powf(-power), power));
+                    let rise = excess * (1.0 - share) * x;
+                    out.1 -= weight * (seen - ratio) * thinned / ratio * rise;
+                    out.2 += weight * thinned / ratio * rise * rise;
+                }
+                Limit::Level(_) => {
+                    let off = slope * x - (trial.sum / trial.all).max(1e-9).ln();
+                    if trial.least && off >= 0.0 {
+                        continue;
+                    }
+                    out.0 += off * off * trial.all / (2.0 * spread);
+                    out.1 += x * off * trial.all / spread;
+                    out.2 += x * x * trial.all / spread;
+                }
+            }
+        }
+        out
+    }
+
+    /// The most likely edge and slope: a scan over the logarithm of the edge, four times closer each time.
+    fn climb(&mut self) {
+        let loads = self.trials.iter().map(|trial| trial.load);
+        let (low, high) = loads.fold((f64::INFINITY, 0.0_f64), |(a, b), load| (a.min(load), b.max(load)));
+        let (mut from, mut to) = ((low / 2.0).ln(), (high * 2.0).ln());
+        for round in 0..7 {
+            let steps = if round == 0 { 60 } else { 12 };
+            let step = (to - from) / f64::from(steps);
+            let mut best = (f64::INFINITY, 0.0, 20.0);
+            for index in 0..=steps {
+                let edge = from + step * f64::from(index);
+                let (value, slope) = self.misfit(edge.exp(), self.slope);
+                if value < best.0 {
+                    best = (value, edge, slope);
+                }
+            }
+            (self.least, self.best, self.slope) = (best.0, best.1.exp(), best.2);
+            (from, to) = (best.1 - step, best.1 + step);
+        }
+    }
+
+    /// Where the trials lie on the whole, each by what it tells, as a share of the edge: 0 is best for the estimate.
+    pub(super) fn lean(&self) -> f64 {
+        let (mut all, mut sum) = (0.0, 0.0);
+        for (trial, spread) in self.trials.iter().zip(&self.spread) {
+            let told = trial.all * self.scale(self.expected(trial.load)).1 / spread;
+            all += told;
+            sum += told * (trial.load / self.best - 1.0);
+        }
+        if all > 0.0 { sum / all } else { 0.0 }
+    }
+
+    /// What the model expects of a trial: the share, or the level as a ratio of its limit.
+    fn expected(&self, load: f64) -> f64 {
+        let rise = self.slope * (load / self.best - 1.0);
+        match self.limit {
+            Limit::Share(allowed) => {
+                let share = 1.0 / (1.0 + (-(allowed / (1.0 - allowed)).ln() - rise).exp());
+                self.floor * allowed + (1.0 - self.floor) * share
+            }
+            Limit::Level(_) => rise.clamp(-50.0, 50.0).exp(),
+        }
+    }
+
+    /// Variance of one operation in units of the overdispersion, and what one operation tells of the logit.
+    fn scale(&self, expected: f64) -> (f64, f64) {
+        match self.limit {
+            Limit::Share(allowed) => {
+                let ratio = (expected / allowed).max(0.02);
+                let power = growth(allowed);
+                let excess = (1.0 - self.floor / ratio).max(0.0);
+                (allowed * ratio.powf(1.0 + power), allowed * ratio.powf(1.0 - power) * excess * excess)
+            }
+            Limit::Level(_) => (expected * expected, 1.0),
+        }
+    }
+
+    /// The share of bad operations well below the edge.
+    fn measure_floor(&mut self) {
+        let Limit::Share(allowed) = self.limit else { return };
+        let below = |trial: &&Evidence| trial.load < 0.88 * self.best && trial.load > 0.2 * self.best;
+        let (mut all, mut sum) = (0.0, 0.0);
+        for trial in self.trials.iter().filter(below) {
+            (all, sum) = (all + trial.all, sum + trial.sum);
+        }
+        self.floor = if all * allowed > 5.0 { (sum / all / allowed).min(0.8) } else { 0.0 };
+    }
+
+    /// Overdispersion from the windows near the edge, and from it the weight of each trial.
+    fn measure_noise(&mut self) {
+        let (slope, best) = (self.slope, self.best);
+        let near = |trial: &&Evidence| {
+            let x = trial.load / best - 1.0;
+            (slope * x).abs() < 2.5 && x.abs() < 0.15
+        };
+        let stretches: Vec<Vec<f64>> = self
+            .trials
+            .iter()
+            .filter(near)
+            .map(|trial| {
+                let expected = self.expected(trial.load);
+                let spread = |all: f64| (all * self.scale(expected).0).sqrt();
+                trial.windows.iter().map(|(all, sum)| (sum - all * expected) / spread(*all)).collect()
+            })
+            .collect();
+        let noise = long_run(&stretches).filter(|noise| noise.windows >= 8.0);
+        let tells: Vec<f64> =
+            self.trials.iter().map(|one| one.all * self.scale(self.expected(one.load)).1).collect();
+        let told: f64 =
+            self.trials.iter().zip(&tells).filter(|(trial, _)| near(trial)).map(|(_, tells)| tells).sum();
+        let dispersion = match noise {
+            Some(noise) => {
+                let blocks = noise.windows / (2.0 * noise.time);
+                let raw = (CAUTION * noise.variance * blocks / (blocks - 2.0).max(0.5 * blocks)).max(LEAST);
+                let clumps = match self.limit {
+                    Limit::Share(_) => (told / raw).max(0.5),
+                    Limit::Level(_) => blocks,
+                };
+                self.time = noise.time;
+                self.freedom = (1.0 / (1.0 / blocks + CLUMPS / clumps)).max(3.0);
+                raw
+            }
+            None => UNKNOWN,
+        };
+        self.spread = self
+            .trials
+            .iter()
+            .zip(tells)
+            .map(|(trial, tells)| {
+                let x = trial.load / self.best - 1.0;
+                // how far the logit may lie off the line: the line bends the more the steeper it is
+                let bend = 0.5 * (self.slope * (1.0 + self.slope / 30.0)).max(BEND) * x * x;
+                dispersion + bend * bend * tells
+            })
+            .collect();
+    }
+}
+
+/// How fast the overdispersion grows with the share.
+fn growth(allowed: f64) -> f64 {
+    GROWTH * (1.0 - allowed)
+}
+
+/// Negative quasi-likelihood of a ratio with variance `ratio^(1 + power)`: the integral of `(seen - u) / u^(1 + power)`.
+/// `thinned` is `ratio^-power`.
+fn quasi(seen: f64, ratio: f64, thinned: f64, power: f64) -> f64 {
+    let pull = if seen > 0.0 { seen * thinned / power } else { 0.0 };
+    let push = if ratio > 0.0 { ratio * thinned / (1.0 - power) } else { 0.0 };
+    pull + push
+}

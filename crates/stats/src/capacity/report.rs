@@ -1,0 +1,168 @@
+//! From what is known to what is said.
+
+use super::known::Known;
+use super::{
+    Answer, Confidence, CurvePoint, Edge, Finding, Knee, Purpose, Role, Scale, Search, Shape, Window,
+};
+use crucible_core::{Histogram, Ns};
+
+/// Everything, as it stands.
+pub(super) fn finding(search: &Search) -> Finding {
+    let answer = answer(search);
+    let hysteresis = search.extra.hysteresis();
+    let safe = match (&answer, &hysteresis) {
+        (Answer::Edge(edge), Some(way)) if way.differs => Some(edge.low.min(way.down)),
+        (Answer::Edge(edge), _) => Some(edge.low),
+        (Answer::NoEdge { highest }, _) => Some(*highest),
+        _ => None,
+    };
+    let headroom = search.settings.headroom;
+    let recommended = safe.map(|load| match search.settings.scale {
+        Scale::Rate => load * (1.0 - headroom),
+        Scale::Users => (load * (1.0 - headroom)).floor(),
+    });
+    let curve = curve(search);
+    Finding {
+        confidence: confidence(search, &answer),
+        recommended,
+        headroom,
+        breaking: broken(search),
+        hysteresis,
+        knee: knee(&curve),
+        curve,
+        spent: search.spent,
+        trials: search.results.len() as u32,
+        remarks: remarks(search, &answer),
+        answer,
+    }
+}
+
+fn answer(search: &Search) -> Answer {
+    match (search.bracket(), &search.known) {
+        ((None, None), _) => Answer::Unknown { why: "no trial was made".into() },
+        ((Some(highest), None), _) => Answer::NoEdge { highest },
+        ((None, Some(lowest)), known) => {
+            let index = known.as_ref().map_or(0, |known| known.first().0);
+            Answer::NeverHeld { lowest, name: search.settings.predicates[index].name.clone() }
+        }
+        ((Some(_), Some(_)), Some(known)) => Answer::Edge(edge(search, known)),
+        _ => Answer::Unknown { why: "no trial had a reading of a target".into() },
+    }
+}
+
+fn edge(search: &Search, known: &Known) -> Edge {
+    let (predicate, fit) = known.first();
+    let (low, estimate, high) = (known.quantile(0.025), known.quantile(0.5), known.quantile(0.975));
+    let whole = |load: f64| match search.settings.scale {
+        Scale::Rate => load,
+        Scale::Users => load.floor(),
+    };
+    // twenty times the odds within one percent of the load, or with one user more
+    let step = match search.settings.scale {
+        Scale::Rate => 0.01,
+        Scale::Users => 0.01_f64.max(1.0 / estimate.max(1.0)),
+    };
+    let shape = if fit.slope * step > 3.0 { Shape::Cliff } else { Shape::Slope };
+    let name = search.settings.predicates[predicate].name.clone();
+    Edge { estimate: whole(estimate), low: whole(low), high: whole(high), shape, predicate, name }
+}
+
+/// The lowest load that breaks the system, if one did.
+fn broken(search: &Search) -> Option<Edge> {
+    let seen = search.results.iter().filter(|result| result.trial.purpose != Purpose::Recover);
+    let mut broke =
+        seen.filter(|result| search.worst(result, Role::Breaking).is_some_and(|worst| worst > 1.0));
+    broke.next()?;
+    Known::of(&search.settings, &search.results, Role::Breaking).map(|known| edge(search, &known))
+}
+
+/// How close the truth is to the estimate, in a number and in words.
+fn confidence(search: &Search, answer: &Answer) -> Option<Confidence> {
+    let (Answer::Edge(edge), Some(known)) = (answer, &search.known) else { return None };
+    let beside = match search.settings.scale {
+        Scale::Rate => (edge.estimate * 0.98, edge.estimate * 1.02),
+        Scale::Users => (edge.estimate, edge.estimate + 1.0),
+    };
+    let probability = (known.below(beside.1) - known.below(beside.0)).clamp(0.0, 1.0);
+    let words = match probability {
+        _ if search.stuck > 0 => "low: the system did not recover",
+        p if p >= 0.9 => "high",
+        p if p >= 0.5 => "medium: more time would narrow the interval",
+        _ => "low: the interval is wide, more time is needed",
+    };
+    Some(Confidence { probability, words })
+}
+
+fn remarks(search: &Search, answer: &Answer) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if search.stuck > 0 {
+        let patience = search.settings.patience;
+        remarks.push(format!(
+            "the system did not recover at a low load within {patience}: it may stay overloaded"
+        ));
+    }
+    if let Answer::Edge(edge) = answer {
+        if edge.shape == Shape::Cliff {
+            remarks.push("the edge is a cliff: just above it the target is missed by far".to_owned());
+        }
+        if !edge.high.is_finite() || edge.low <= 0.0 {
+            remarks.push("the interval is open: there was no time to close it".to_owned());
+        }
+    }
+    if let (Answer::NoEdge { highest }, true) = (answer, search.left() < search.settings.shortest) {
+        remarks.push(format!("the time was over at {highest}, before any target gave way"));
+    }
+    if let Some(way) = search.extra.hysteresis().filter(|way| way.differs) {
+        remarks.push(format!(
+            "after an overload the targets held again only at {}: more than that is not safe",
+            way.down
+        ));
+    }
+    remarks
+}
+
+/// Trials within half a percent of each other's load are one point.
+fn curve(search: &Search) -> Vec<CurvePoint> {
+    let mut trials: Vec<(f64, &[Window])> = search
+        .results
+        .iter()
+        .filter(|result| !matches!(result.trial.purpose, Purpose::Recover | Purpose::Descend))
+        .map(|result| (result.trial.load, result.counted()))
+        .collect();
+    trials.sort_by(|a, b| a.0.total_cmp(&b.0));
+    trials.chunk_by(|a, b| b.0 <= a.0 * 1.005).map(|together| point(search, together)).collect()
+}
+
+fn point(search: &Search, trials: &[(f64, &[Window])]) -> CurvePoint {
+    let windows: Vec<Window> = trials.iter().flat_map(|(_, windows)| windows.iter().cloned()).collect();
+    let mut response = Histogram::default();
+    windows.iter().for_each(|window| response.merge(&window.response));
+    let time: Ns = windows.iter().map(|window| window.length).sum();
+    let done = windows.iter().map(|window| window.done).sum::<u64>() as f64;
+    let load = trials.iter().map(|(load, _)| load).sum::<f64>() / trials.len() as f64;
+    let predicates = search.settings.predicates.iter().enumerate();
+    CurvePoint {
+        load,
+        throughput: if time > Ns::ZERO { done / time.as_secs_f64() } else { 0.0 },
+        p50: response.quantile(0.5),
+        p95: response.quantile(0.95),
+        p99: response.quantile(0.99),
+        ratios: predicates.map(|(index, one)| super::trial::ratio(&windows, index, one)).collect(),
+        time,
+    }
+}
+
+/// The point of the throughput curve farthest above the line between its ends, on the unit square.
+/// Source: Satopaa et al., "Finding a Kneedle in a Haystack", ICDCS workshops 2011.
+fn knee(curve: &[CurvePoint]) -> Option<Knee> {
+    let (first, last) = (curve.first()?, curve.last()?);
+    let most = curve.iter().map(|point| point.throughput).fold(0.0, f64::max);
+    let (wide, tall) = (last.load - first.load, most - first.throughput);
+    if curve.len() < 4 || wide <= 0.0 || tall <= 0.0 {
+        return None;
+    }
+    let above =
+        |point: &CurvePoint| (point.throughput - first.throughput) / tall - (point.load - first.load) / wide;
+    let point = curve.iter().max_by(|a, b| above(a).total_cmp(&above(b)))?;
+    (above(point) > 0.02).then_some(Knee { load: point.load, throughput: point.throughput })
+}
