@@ -8,8 +8,8 @@ use crate::connection::Connection;
 use crate::dial::Limits;
 use crate::fault::{During, Fault};
 use crate::head::{self, HEAD_LIMIT, Head};
+use crate::protocol::Shard;
 use crucible_core::{ErrorClass, Ns, Phase, Probe};
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
@@ -243,7 +243,7 @@ fn give_up<T>(
 /// Reads until the answer is complete, or until `100 Continue` if `interim` says so.
 pub(crate) async fn receive(
     connection: &mut Connection,
-    scratch: &RefCell<Box<[u8]>>,
+    shard: &Shard,
     incoming: &mut Incoming,
     interim: bool,
     limits: &mut Limits<'_>,
@@ -252,7 +252,7 @@ pub(crate) async fn receive(
     let mut reads = 0u32;
     let plain = connection.counted().is_none();
     let result = poll_fn(|cx| {
-        let mut scratch = scratch.borrow_mut();
+        let mut scratch = shard.scratch.borrow_mut();
         loop {
             let mut buffer = ReadBuf::new(&mut scratch);
             let during = if incoming.begun() { During::Receive } else { During::Wait };
@@ -280,6 +280,9 @@ pub(crate) async fn receive(
             if reads == 1 && during == During::Wait {
                 probe.mark(Phase::Wait);
                 limits.part(limits.timeouts.receive, probe.marked_at());
+            }
+            if let Some(keep) = incoming.sink.keep.as_mut().filter(|keep| keep.capacity() == 0) {
+                *keep = shard.buffer();
             }
             match incoming.feed(bytes) {
                 Ok(Progress::More) => {}

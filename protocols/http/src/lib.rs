@@ -7,12 +7,15 @@
 //! Invariants: a small exchange on a kept connection costs one write and one read and allocates nothing; an idle
 //! virtual user owns no buffer; whatever a server sends ends in an outcome, in bounded time and memory.
 
+mod answer;
+mod auth;
 mod body;
 mod checks;
 mod connection;
 mod deadline;
 mod decode;
 mod dial;
+mod encode;
 mod exchange;
 mod extract;
 mod fault;
@@ -20,8 +23,10 @@ mod grammar;
 mod head;
 mod html;
 mod json;
+mod operand;
 mod origin;
 mod outcome;
+mod pattern;
 mod prepare;
 mod protocol;
 mod redirect;
@@ -30,14 +35,21 @@ mod session;
 mod settings;
 mod source;
 mod spec;
+mod status;
 mod tls;
+mod turn;
 
-pub use checks::{Check, StatusMatch, ValueTest};
+pub use auth::Auth;
+pub use checks::{Check, JsonValues, ValueTest};
 pub use grammar::HttpGrammar;
+pub use operand::Operand;
+pub use origin::Origin;
+pub use pattern::{Form, Link, Pattern, Piece};
 pub use protocol::{HttpProtocol, HttpWorker};
 pub use session::HttpSession;
 pub use settings::{
     AddressFamily, ConnectionPool, CookieMode, DnsSettings, HttpSettings, SelectAddress, Timeouts,
     TlsSettings,
 };
-pub use spec::{Payload, Piece, RequestSpec};
+pub use spec::RequestSpec;
+pub use status::StatusMatch;

@@ -4,7 +4,7 @@ use url::{Host, Url};
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Origin {
+pub struct Origin {
     /// Whether the channel is secure (`https`).
     pub secure: bool,
     /// Host name in ASCII, or an address without brackets.

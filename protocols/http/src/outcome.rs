@@ -4,14 +4,15 @@
 //! `Retry-After`, is a rejection; other 4xx and 5xx are failures. A check on the status replaces this rule. A
 //! failed check is a failure of class `check`, unless a status that the plan did not ask for tells more.
 
-use crate::checks::{Answer, Check};
+use crate::answer::Answer;
+use crate::checks::Check;
 use crate::decode::decode;
 use crate::exchange::Incoming;
 use crate::fault::Fault;
 use crate::head::Encoding;
 use crate::prepare::Prepared;
 use crate::protocol::Shard;
-use crucible_core::{ErrorClass, Ns, Outcome, Probe};
+use crucible_core::{ErrorClass, Outcome, Probe, Scope};
 
 /// Outcome and class of a complete answer, `failed` of whose checks did not hold.
 pub(crate) fn conclude(
@@ -52,37 +53,70 @@ pub(crate) fn decode_body(shard: &Shard, answer: &mut Incoming) -> Result<(), (E
     Ok(())
 }
 
-/// Notes the result of every check; tells whether one failed.
-pub(crate) fn check(step: &Prepared, answer: &Incoming, latency: Ns, probe: &mut Probe<'_>) -> bool {
-    let seen = Answer {
-        status: answer.head.status,
-        head: &answer.kept_head,
-        body: answer.sink.keep.as_deref(),
-        size: answer.sink.seen,
-        latency,
-    };
-    let mut json = None;
+/// Outcome and class of a complete answer, with all that the plan asks of it: checks, then saves, then conditions on
+/// what is saved, then measures. What comes later is looked at only if everything before it held.
+pub(crate) fn judge(
+    step: &Prepared,
+    answer: &Answer<'_>,
+    retry_after: bool,
+    scope: &mut Scope,
+    probe: &mut Probe<'_>,
+) -> (Outcome, ErrorClass) {
     let mut failed = false;
-    for (index, check) in step.checks.iter().enumerate() {
-        let holds = check.holds(&seen, &mut json);
-        probe.check(index, holds);
-        failed |= !holds;
+    for (index, check) in step.checks.iter().enumerate().filter(|(_, check)| !check.comes_last()) {
+        failed |= !noted(probe, index, check.holds(answer, scope));
     }
-    failed
+    let end = |failed: bool| conclude(answer.status, retry_after, &step.checks, failed);
+    if failed || !step.takes || end(false).0 != Outcome::Ok {
+        return end(failed);
+    }
+    let mut bit = step.checks.len();
+    for save in &step.saves {
+        let there = save.save(answer, scope);
+        if !save.optional && save.default.is_none() {
+            failed |= !noted(probe, bit, there);
+            bit += 1;
+        }
+    }
+    if failed {
+        return end(true);
+    }
+    for (index, check) in step.checks.iter().enumerate().filter(|(_, check)| check.comes_last()) {
+        failed |= !noted(probe, index, check.holds(answer, scope));
+    }
+    if failed {
+        return end(true);
+    }
+    for (index, feed) in step.feeds.iter().enumerate() {
+        let value = feed.value(answer, scope);
+        if let Some(value) = value {
+            probe.measure(index, value);
+        }
+        if !feed.optional {
+            failed |= !noted(probe, bit, value.is_some());
+            bit += 1;
+        }
+    }
+    if failed {
+        // an answer counts as a whole or not at all
+        probe.measures.clear();
+    }
+    end(failed)
 }
 
-/// What went wrong, for people; `failed` has a bit for each check that did not hold.
-pub(crate) fn failure_text(status: u16, step: &Prepared, failed: u64) -> String {
-    let names: Vec<String> = step
-        .checks
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| failed >> index & 1 == 1)
-        .map(|(_, c)| c.name())
-        .collect();
+fn noted(probe: &mut Probe<'_>, index: usize, holds: bool) -> bool {
+    probe.check(index, holds);
+    holds
+}
+
+/// What went wrong, for people; `failed` has a bit for each check that did not hold, `broken` says why a body was not read.
+pub(crate) fn failure_text(status: u16, step: &Prepared, failed: u64, broken: Option<&str>) -> String {
+    let names = step.check_names.iter().enumerate().filter(|(index, _)| failed >> index & 1 == 1);
+    let names: Vec<&str> = names.map(|(_, name)| name.as_str()).collect();
+    let broken = broken.map(|text| format!(" ({text})")).unwrap_or_default();
     match names.as_slice() {
         [] => format!("status {status}"),
-        names => format!("status {status}; did not hold: {}", names.join(", ")),
+        names => format!("status {status}; did not hold: {}{broken}", names.join(", ")),
     }
 }
 
@@ -95,7 +129,8 @@ pub(crate) fn fail(fault: &Fault, probe: &mut Probe<'_>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::{StatusMatch, ValueTest};
+    use crate::checks::ValueTest;
+    use crate::status::StatusMatch;
 
     #[test]
     fn an_asked_for_status_is_never_the_reason() {

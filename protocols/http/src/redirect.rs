@@ -4,14 +4,16 @@ use crate::exchange::Incoming;
 use crate::origin::Origin;
 use crate::prepare::{Detour, Prepared};
 use std::sync::Arc;
+use url::Url;
 
 /// Longest `Location` that is followed.
 const LOCATION_LIMIT: usize = 8 << 10;
 
-/// The next request, if `answer` is a redirect that can be followed. The error says why one cannot be.
+/// The next request, if `answer` (to a request for `from`) is a redirect that can be followed. The error says why one cannot be.
 pub(crate) fn next(
     step: &Prepared,
     current: Option<&Detour>,
+    from: &Url,
     answer: &Incoming,
 ) -> Result<Option<Detour>, &'static str> {
     let Some(range) = answer.head.location.clone() else { return Ok(None) };
@@ -24,9 +26,8 @@ pub(crate) fn next(
     };
     let value = answer.kept_head.get(range.start as usize..range.end as usize).unwrap_or_default();
     let text = std::str::from_utf8(value).ok().filter(|text| text.len() <= LOCATION_LIMIT);
-    let base = current.map_or(&step.base, |detour| &detour.url);
     let url =
-        text.and_then(|text| base.join(text).ok()).ok_or("the redirect leads to something that is no URL")?;
+        text.and_then(|text| from.join(text).ok()).ok_or("the redirect leads to something that is no URL")?;
     let origin = Origin::of(&url).map_err(|_| "the redirect leads to something that is not http")?;
     let origin = if origin == *step.origin { Arc::clone(&step.origin) } else { Arc::new(origin) };
     Ok(Some(Detour {

@@ -1,19 +1,25 @@
 //! What one virtual user holds, and the course of one operation: kept connection or new one, retry, redirects,
 //! cookies, checks, outcome.
 
+use crate::answer::Answer;
+use crate::auth::Challenge;
 use crate::connection::Connection;
 use crate::deadline::Slot;
 use crate::dial::Limits;
-use crate::exchange::{Incoming, Progress, Sent, Wants, receive, send};
-use crate::fault::{During, Fault};
-use crate::outcome::{check, conclude, decode_body, fail, failure_text};
+use crate::exchange::{Incoming, Wants, send};
+use crate::fault::Fault;
+use crate::outcome::{decode_body, fail, failure_text, judge};
 use crate::prepare::{Detour, Prepared};
 use crate::protocol::Shard;
-use crate::settings::{CONTINUE_WAIT, CookieMode};
+use crate::settings::CookieMode;
+use crate::turn::{answer, expect};
 use crate::{head, redirect};
 use cookie_store::CookieStore;
-use crucible_core::{Call, ErrorClass, Ns, Outcome, Phase, Probe, Scope, Session, SessionContext};
+use crucible_core::{Call, ErrorClass, Ns, Outcome, Probe, Rng, Scope, Session, SessionContext, Value};
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use url::Url;
 
 /// Idle connections that one user keeps to further origins.
@@ -31,6 +37,10 @@ pub struct HttpSession {
     spare: Vec<Box<Connection>>,
     slot: Slot,
     jar: Option<Box<CookieStore>>,
+    /// What a server asked for last, for digest credentials.
+    challenge: Option<Box<Challenge>>,
+    /// Path and query of the last request, if they differ between requests: what relative redirects start from.
+    target: Vec<u8>,
 }
 
 /// What stays the same during one operation.
@@ -43,18 +53,23 @@ struct Operation<'a> {
 
 impl HttpSession {
     pub(crate) fn new(shard: Rc<Shard>, _context: SessionContext) -> HttpSession {
-        HttpSession { connection: None, spare: Vec::new(), slot: shard.deadlines.slot(), jar: None, shard }
+        let slot = shard.deadlines.slot();
+        HttpSession {
+            connection: None,
+            spare: Vec::new(),
+            slot,
+            jar: None,
+            challenge: None,
+            target: Vec::new(),
+            shard,
+        }
     }
 
     /// An idle connection to the origin that is still good.
     #[inline]
-    fn take(
-        &mut self,
-        shard: &Shard,
-        origin: &std::sync::Arc<crate::origin::Origin>,
-    ) -> Option<Box<Connection>> {
+    fn take(&mut self, shard: &Shard, origin: &Arc<crate::origin::Origin>) -> Option<Box<Connection>> {
         if let Some(mut connection) = self.connection.take() {
-            if std::sync::Arc::ptr_eq(&connection.origin, origin) || *connection.origin == **origin {
+            if Arc::ptr_eq(&connection.origin, origin) || *connection.origin == **origin {
                 if connection.quiet() {
                     return Some(connection);
                 }
@@ -96,28 +111,31 @@ impl HttpSession {
         let rng = scope.rng.clone();
         let first = match self.take(shard, &step.origin) {
             Some(connection) => match self.exchange(operation, None, connection, scope, probe).await {
-                Ok(answer) if is_final(step, &answer) => {
+                Ok(answer) if is_final(step, &answer) && !asks(step, &answer) => {
                     if answer.head.cookies {
-                        self.store_cookies(shard, &step.base, &answer);
+                        let url = self.sent_to(step);
+                        self.store_cookies(shard, &url, &answer);
                     }
-                    return self.finish(operation, answer, probe);
+                    return self.finish(operation, answer, scope, probe);
                 }
                 Err(fault) if fault.before_answer() && step.idempotent => {
-                    scope.rng = rng;
+                    scope.rng = rng.clone();
                     None
                 }
                 other => Some(other),
             },
             None => None,
         };
-        Box::pin(self.go_on(operation, first, scope, probe)).await
+        Box::pin(self.go_on(operation, first, &rng, scope, probe)).await
     }
 
-    /// Everything beyond one exchange on a kept connection: opening, retrying, following redirects.
+    /// Everything beyond one exchange on a kept connection: opening, retrying, following redirects, answering challenges.
+    /// A request that is made again is made of the same random values, from `rng` on.
     async fn go_on(
         &mut self,
         operation: Operation<'_>,
         mut first: Option<Result<Incoming, Fault>>,
+        rng: &Rng,
         scope: &mut Scope,
         probe: &mut Probe<'_>,
     ) -> Outcome {
@@ -125,23 +143,42 @@ impl HttpSession {
         let mut detour: Option<Detour> = None;
         let mut since = started;
         let mut left = step.redirects;
+        let mut answered = false;
         loop {
             let result = match first.take() {
                 Some(result) => result,
-                None if detour.is_none() => self.fresh(operation, None, scope, probe).await,
-                None => self.anywhere(operation, detour.as_ref(), scope, probe).await,
+                None if detour.is_none() && !answered => self.fresh(operation, None, scope, probe).await,
+                None => {
+                    scope.rng = rng.clone();
+                    self.anywhere(operation, detour.as_ref(), scope, probe).await
+                }
             };
             let answer = match result {
                 Ok(answer) => answer,
                 Err(fault) => return fail(&fault, probe),
             };
-            let url = detour.as_ref().map_or(&step.base, |detour| &detour.url);
-            self.store_cookies(shard, url, &answer);
-            if is_final(step, &answer) {
-                return self.finish(operation, answer, probe);
+            let url = match &detour {
+                Some(detour) => Cow::Borrowed(&detour.url),
+                None => self.sent_to(step),
+            };
+            self.store_cookies(shard, &url, &answer);
+            if asks(step, &answer) && !answered && detour.as_ref().is_none_or(|detour| detour.same_origin) {
+                match Challenge::of(&answer.kept_head, &step.origin) {
+                    Some(Ok(challenge)) => {
+                        answered = true;
+                        self.challenge = Some(Box::new(challenge));
+                        since = probe.hop(since, answer.head.status);
+                        continue;
+                    }
+                    Some(Err(text)) => return fail(&Fault::Bad(ErrorClass::ClientError, text), probe),
+                    None => {}
+                }
             }
-            match redirect::next(step, detour.as_ref(), &answer) {
-                Ok(None) => return self.finish(operation, answer, probe),
+            if is_final(step, &answer) {
+                return self.finish(operation, answer, scope, probe);
+            }
+            match redirect::next(step, detour.as_ref(), &url, &answer) {
+                Ok(None) => return self.finish(operation, answer, scope, probe),
                 Ok(Some(_)) if left == 0 => {
                     let most = step.redirects;
                     let text = format!("more than {most} redirects");
@@ -209,7 +246,8 @@ impl HttpSession {
                 cookies: shard.cookies(),
                 redirects: step.redirects > 0,
             },
-            step.reads_body.then(|| shard.buffer()),
+            // a buffer comes with the first bytes: users that wait hold none
+            step.reads_body.then(Vec::new),
             shard.settings.max_body,
         );
         let result = match &step.fixed {
@@ -229,6 +267,11 @@ impl HttpSession {
                         return Err(Fault::Told(ErrorClass::Value, missing));
                     }
                 };
+                if detour.is_none() && step.target.literal().is_none() {
+                    self.target.clear();
+                    self.target
+                        .extend_from_slice(bytes.split(|byte| *byte == b' ').nth(1).unwrap_or_default());
+                }
                 let mut limits = limits(&mut self.slot, operation);
                 limits.part(step.timeouts.send, probe.marked_at());
                 let with_body = detour.is_none_or(|detour| detour.with_body);
@@ -260,7 +303,7 @@ impl HttpSession {
 impl HttpSession {
     /// Writes the request to `out`; returns where its body begins.
     fn render(
-        &self,
+        &mut self,
         operation: Operation<'_>,
         detour: Option<&Detour>,
         scope: &mut Scope,
@@ -270,13 +313,42 @@ impl HttpSession {
         let base = detour.map_or(&step.base, |detour| &detour.url);
         let own = step.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("cookie"));
         let jar = self.jar.as_ref().filter(|_| !own);
-        let cookies = |target: &str| {
-            let url = base.join(target).ok()?;
-            let pairs: Vec<String> =
-                jar?.get_request_values(&url).map(|(name, value)| format!("{name}={value}")).collect();
-            (!pairs.is_empty()).then(|| pairs.join("; "))
+        let method = detour.map_or(&step.method, |detour| &detour.method);
+        let may = detour.is_none_or(|detour| detour.same_origin);
+        let mut digest = step
+            .digest
+            .as_ref()
+            .filter(|_| may)
+            .zip(self.challenge.as_mut().filter(|challenge| challenge.origin == step.origin));
+        let mut extra = |target: &str, scope: &mut Scope| {
+            let mut lines = None;
+            if let Some(jar) = jar
+                && let Ok(url) = base.join(target)
+            {
+                let pairs: Vec<String> =
+                    jar.get_request_values(&url).map(|(name, value)| format!("{name}={value}")).collect();
+                if !pairs.is_empty() {
+                    lines = Some(format!("Cookie: {}\r\n", pairs.join("; ")));
+                }
+            }
+            if let Some((pair, challenge)) = &mut digest {
+                let value = challenge.answer(pair, method, target, scope)?;
+                lines.get_or_insert_default().push_str(&format!("Authorization: {value}\r\n"));
+            }
+            Ok(lines)
         };
-        step.render(scope, detour, &cookies, out)
+        step.render(scope, detour, &mut extra, out)
+    }
+
+    /// The URL of the last request that was sent as planned.
+    fn sent_to<'s>(&self, step: &'s Prepared) -> Cow<'s, Url> {
+        if step.target.literal().is_none()
+            && let Ok(target) = std::str::from_utf8(&self.target)
+            && let Ok(url) = step.base.join(target)
+        {
+            return Cow::Owned(url);
+        }
+        Cow::Borrowed(&step.base)
     }
 
     fn store_cookies(&mut self, shard: &Shard, url: &Url, answer: &Incoming) {
@@ -294,24 +366,42 @@ impl HttpSession {
         }
     }
 
-    /// Checks, outcome and words of a complete answer.
+    /// Checks, saved values, outcome and words of a complete answer.
     #[inline]
-    fn finish(&self, operation: Operation<'_>, mut answer: Incoming, probe: &mut Probe<'_>) -> Outcome {
+    fn finish(
+        &self,
+        operation: Operation<'_>,
+        mut answer: Incoming,
+        scope: &mut Scope,
+        probe: &mut Probe<'_>,
+    ) -> Outcome {
         let Operation { shard, step, started, .. } = operation;
-        let mut failed = false;
-        if !step.checks.is_empty() {
-            if step.reads_body
-                && let Err((class, text)) = decode_body(shard, &mut answer)
-            {
-                return fail(&Fault::Bad(class, text), probe);
-            }
-            failed = check(step, &answer, probe.marked_at().since(started), probe);
+        if step.reads_body
+            && let Err((class, text)) = decode_body(shard, &mut answer)
+        {
+            return fail(&Fault::Bad(class, text), probe);
         }
+        let held_cookie = |name: &str| {
+            let jar = self.jar.as_ref()?;
+            let mut held = jar.get_request_values(&self.sent_to(step)).filter(|(known, _)| *known == name);
+            held.next().map(|(_, value)| value.to_owned())
+        };
         let status = answer.head.status;
-        let (outcome, class) = conclude(status, answer.head.retry_after, &step.checks, failed);
+        let seen = Answer {
+            status,
+            head: &answer.kept_head,
+            body: answer.sink.keep.as_deref(),
+            size: answer.sink.seen,
+            latency: probe.marked_at().since(started),
+            plan: &step.json,
+            parsed: OnceCell::new(),
+            held_cookie: &held_cookie,
+        };
+        let (outcome, class) = judge(step, &seen, answer.head.retry_after, scope, probe);
         if class != ErrorClass::None {
             let bits = probe.checks_failed;
-            probe.fail(class, || failure_text(status, step, bits));
+            let broken = seen.parsed.get().and_then(|json| json.broken);
+            probe.fail(class, || failure_text(status, step, bits, broken));
         }
         if let Some(body) = answer.sink.keep.take() {
             shard.give_back(body);
@@ -330,9 +420,19 @@ impl Session for HttpSession {
         self.slot.arm(step.timeouts.total);
         let started = probe.marked_at();
         let operation = Operation { shard: &shard, step, started };
-        let outcome = self.operate(operation, call.scope, probe).await;
+        let scope = call.scope;
+        let outcome = self.operate(operation, scope, probe).await;
         self.slot.disarm();
+        if outcome != Outcome::Ok {
+            // what an earlier answer brought must not pass for this one's
+            step.saves.iter().for_each(|save| scope.set(save.slot, Value::Absent));
+        }
         outcome
+    }
+
+    fn join(&mut self, main: &HttpSession) {
+        self.jar.clone_from(&main.jar);
+        self.challenge.clone_from(&main.challenge);
     }
 
     fn iteration(&mut self, _iteration: u64) {
@@ -340,60 +440,6 @@ impl Session for HttpSession {
             self.jar = None;
         }
     }
-}
-
-/// Reads the answer after `sent`; tells whether the whole request was written.
-async fn answer(
-    shard: &Shard,
-    connection: &mut Connection,
-    incoming: &mut Incoming,
-    sent: Result<Sent, Fault>,
-    mut limits: Limits<'_>,
-    probe: &mut Probe<'_>,
-) -> Result<bool, Fault> {
-    let sent = sent?;
-    if incoming.done() {
-        // it came before the body was asked for
-        return Ok(false);
-    }
-    probe.mark(Phase::Send);
-    limits.part(limits.timeouts.first_byte, probe.marked_at());
-    let received = receive(connection, &shard.scratch, incoming, false, &mut limits, probe).await;
-    match (sent, received) {
-        (Sent::All, received) => received.map(|_| true),
-        (Sent::Cut(_), Ok(_)) => Ok(false),
-        // what broke the writing says more than what broke the reading
-        (Sent::Cut(Some(error)), Err(fault)) if fault.before_answer() => Err(Fault::Io(During::Send, error)),
-        (Sent::Cut(_), Err(fault)) => Err(fault),
-    }
-}
-
-/// Writes a head, waits a while for `100 Continue`, then writes the body (RFC 9110 10.1.1).
-async fn expect(
-    shard: &Shard,
-    connection: &mut Connection,
-    incoming: &mut Incoming,
-    head: &[u8],
-    body: &[u8],
-    limits: &mut Limits<'_>,
-    probe: &mut Probe<'_>,
-) -> Result<Sent, Fault> {
-    match send(connection, head, limits, probe).await? {
-        Sent::All => {}
-        cut => return Ok(cut),
-    }
-    let left = limits.end.since(probe.now());
-    limits.within(CONTINUE_WAIT, probe.now());
-    let progress = receive(connection, &shard.scratch, incoming, true, limits, probe).await;
-    limits.within(Ns::MAX, probe.now());
-    match progress {
-        Ok(Progress::Continue) => {}
-        // refused before the body was sent: it is not sent, and the connection ends here
-        Ok(_) => return Ok(Sent::Cut(None)),
-        Err(Fault::Timeout(_)) if left > CONTINUE_WAIT && !incoming.begun() => {}
-        Err(fault) => return Err(fault),
-    }
-    send(connection, body, limits, probe).await
 }
 
 fn limits<'s>(slot: &'s mut Slot, operation: Operation<'s>) -> Limits<'s> {
@@ -406,6 +452,12 @@ fn limits<'s>(slot: &'s mut Slot, operation: Operation<'s>) -> Limits<'s> {
 #[inline]
 fn is_final(step: &Prepared, answer: &Incoming) -> bool {
     step.redirects == 0 || !matches!(answer.head.status, 300..=399)
+}
+
+/// Whether the answer asks for digest credentials that the step has.
+#[inline]
+fn asks(step: &Prepared, answer: &Incoming) -> bool {
+    step.digest.is_some() && answer.head.status == 401
 }
 
 fn idempotent(step: &Prepared, detour: Option<&Detour>) -> bool {

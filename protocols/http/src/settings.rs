@@ -1,5 +1,7 @@
 //! How the protocol is set up by a plan or by the command line. Plain data; nothing is opened here.
 
+use crate::auth::Auth;
+use crate::origin::Origin;
 use crucible_core::{Ns, Template};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,6 +11,8 @@ use std::path::PathBuf;
 pub struct HttpSettings {
     /// Headers sent with every request; a step's own header of the same name replaces one.
     pub headers: Vec<(String, Template)>,
+    /// Credentials of requests to this origin that name none of their own.
+    pub auth: Option<(Origin, Auth)>,
     /// `User-Agent`; empty sends none.
     pub user_agent: String,
     /// `Accept-Encoding`; `None` sends none.
@@ -141,6 +145,7 @@ impl Default for HttpSettings {
     fn default() -> HttpSettings {
         HttpSettings {
             headers: Vec::new(),
+            auth: None,
             user_agent: concat!("crucible/", env!("CARGO_PKG_VERSION")).to_owned(),
             accept_encoding: None,
             tls: TlsSettings::default(),

@@ -1,11 +1,17 @@
 //! One request as the plan or the command line says it, before it is prepared for sending.
 
-use crate::checks::{Check, StatusMatch};
-use crate::extract::Save;
+use crate::checks::Check;
+use crate::extract::{Feed, Save};
+use crate::grammar::Said;
+use crate::pattern::Pattern;
 use crate::settings::Timeouts;
-use crucible_core::{Ns, StepSpec, Template};
+use crate::status::StatusMatch;
+use crucible_core::{Ns, StepSpec};
 use std::sync::Arc;
 use url::Url;
+
+/// Most checks of a step, those of its saves and measures included: each is a bit of the probe.
+pub(crate) const CHECKS_MAX: usize = 64;
 
 /// A request, its limits and the checks on its answer. What [`StepSpec::body`] holds for this protocol.
 #[derive(Clone, Debug)]
@@ -15,17 +21,21 @@ pub struct RequestSpec {
     /// Scheme, host and port; path and query are in `target`.
     pub(crate) base: Url,
     /// Path and query as sent in the request line, already percent-encoded.
-    pub(crate) target: Template,
+    pub(crate) target: Pattern,
     /// Headers of this request.
-    pub(crate) headers: Vec<(String, Template)>,
+    pub(crate) headers: Vec<(String, Pattern)>,
     /// The body.
-    pub(crate) payload: Payload,
+    pub(crate) payload: Pattern,
     /// `Content-Type` that goes with the body unless a header says otherwise.
     pub(crate) content_type: Option<String>,
     /// Checks in the order of their bits.
     pub(crate) checks: Vec<Check>,
     /// What is saved of a good answer.
     pub(crate) saves: Vec<Save>,
+    /// What a good answer tells about the target, in the order of the measures.
+    pub(crate) feeds: Vec<Feed>,
+    /// Credentials.
+    pub(crate) auth: Said,
     /// Redirects to follow, if other than the settings say.
     pub(crate) redirects: Option<u32>,
     /// Time limits that replace those of the settings.
@@ -63,22 +73,6 @@ impl StepLimits {
     }
 }
 
-/// A body in pieces, sent one behind the other.
-#[derive(Clone, Debug, Default)]
-pub struct Payload {
-    /// The pieces; none is no body.
-    pub pieces: Vec<Piece>,
-}
-
-/// A piece of a body.
-#[derive(Clone, Debug)]
-pub enum Piece {
-    /// Text, rendered for each request.
-    Text(Template),
-    /// Bytes that are always the same.
-    Bytes(Arc<[u8]>),
-}
-
 impl RequestSpec {
     /// A request to an absolute `http` or `https` URL, which is taken literally. The error is a hint.
     pub fn new(method: &str, url: &str) -> Result<RequestSpec, String> {
@@ -94,13 +88,15 @@ impl RequestSpec {
         Ok(RequestSpec {
             method: method.to_owned(),
             name: format!("{method} {}", base.path()),
-            target: literal(&target),
+            target: Pattern::bytes(target),
             base,
             headers: Vec::new(),
-            payload: Payload::default(),
+            payload: Pattern::default(),
             content_type: None,
             checks: Vec::new(),
             saves: Vec::new(),
+            feeds: Vec::new(),
+            auth: Said::Nothing,
             redirects: None,
             limits: StepLimits::default(),
             mistake: None,
@@ -109,14 +105,13 @@ impl RequestSpec {
 
     /// Adds a header, taken literally. A bad name or value is told when the protocol is made.
     pub fn header(mut self, name: &str, value: &str) -> RequestSpec {
-        self.headers.push((name.to_owned(), literal(value)));
+        self.headers.push((name.to_owned(), Pattern::bytes(value)));
         self
     }
 
     /// Sets the body.
     pub fn body(mut self, bytes: impl Into<Vec<u8>>) -> RequestSpec {
-        let bytes: Vec<u8> = bytes.into();
-        self.payload = Payload { pieces: vec![Piece::Bytes(bytes.into())] };
+        self.payload = Pattern::bytes(bytes);
         self
     }
 
@@ -146,7 +141,8 @@ impl RequestSpec {
     /// Names of the checks in the order of their bits.
     pub fn check_names(&self) -> Vec<String> {
         let own = self.checks.iter().map(Check::name);
-        own.chain(self.saves.iter().filter_map(Save::check_name)).collect()
+        let saves = self.saves.iter().filter_map(Save::check_name);
+        own.chain(saves).chain(self.feeds.iter().filter_map(Feed::check_name)).collect()
     }
 
     /// Method and path, as in `GET /api/health`.
@@ -159,7 +155,7 @@ impl RequestSpec {
         StepSpec {
             default_name: self.name.clone(),
             checks: self.check_names(),
-            measures: Vec::new(),
+            measures: self.feeds.iter().map(|feed| feed.measure.clone()).collect(),
             body: Arc::new(self),
         }
     }
@@ -180,11 +176,6 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
         Err(_) if !text.contains("://") => Err(format!("write the scheme: http://{text}")),
         Err(hint) => Err(hint),
     }
-}
-
-/// A template that renders to exactly `text`.
-pub(crate) fn literal(text: &str) -> Template {
-    Template::of_literal(text)
 }
 
 /// Whether `text` is a token (RFC 9110 5.6.2): the form of methods and header names.

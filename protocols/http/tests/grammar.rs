@@ -2,47 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::read;
 use crucible_core::protocol::StepContext;
-use crucible_core::{Diagnostics, Fields, Map, Node, NodeKind, Position, StepGrammar, StepId};
+use crucible_core::{StepGrammar, StepId};
 use crucible_http::{HttpGrammar, HttpProtocol, HttpSettings, RequestSpec};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::sync::Arc;
-
-/// A tree without positions.
-fn node(value: &Value) -> Node {
-    let kind = match value {
-        Value::Null => NodeKind::Null,
-        Value::Bool(value) => NodeKind::Bool(*value),
-        Value::Number(number) => match number.as_i64() {
-            Some(whole) => NodeKind::Int(whole),
-            None => NodeKind::Float(number.as_f64().unwrap()),
-        },
-        Value::String(text) => NodeKind::Text(text.clone()),
-        Value::Array(items) => NodeKind::List(items.iter().map(node).collect()),
-        Value::Object(map) => NodeKind::Map(Map {
-            entries: map
-                .iter()
-                .map(|(name, value)| (name.clone(), Position::default(), node(value)))
-                .collect(),
-        }),
-    };
-    Node { at: Position::default(), kind }
-}
-
-fn read<T>(value: &Value, read: impl FnOnce(&Fields<'_>) -> T) -> (T, Vec<String>) {
-    let tree = node(value);
-    let diagnostics = Diagnostics::new();
-    let fields = Fields::new(&tree, "", &diagnostics).unwrap();
-    fields.expect(HttpGrammar.openers());
-    fields.expect(HttpGrammar.step_keys());
-    let result = read(&fields);
-    fields.finish();
-    drop(fields);
-    let told =
-        diagnostics.into_sorted().iter().map(|d| format!("{}: {} ({})", d.path, d.message, d.hint)).collect();
-    (result, told)
-}
 
 fn context(target: &str) -> StepContext {
     StepContext { target: Some(target.to_owned()), ..StepContext::default() }
@@ -192,7 +160,7 @@ fn every_mistake_in_a_step_is_told_with_its_remedy() {
         "get": "items",
         "post": "/twice",
         "headers": {"bad name": "x", "x": "a\nb", "content-length": 3},
-        "query": {"q": "${nonsense}"},
+        "query": {"q": "${non + }"},
         "body": "x",
         "json": {},
         "check": {"statsu": 200, "status": "2yy", "json.[": 1, "body": {"contians": "x"}, "latency": "300", "size": "big"},
@@ -215,7 +183,7 @@ fn every_mistake_in_a_step_is_told_with_its_remedy() {
     jsno: unknown key `jsno` (did you mean `json`?)
     json: a request has one body (keep one of body, json)
     post: a step makes one request (make it a step of its own)
-    query.q: "${nonsense}" cannot be read here (unknown value `${nonsense}`; known: env.NAME, vu, iteration, random(1, 9), choice(a, b), uuid)
+    query.q: "${non + }" cannot be read here (`${non +}` is neither a plain name nor a known value)
     timeout: "5" cannot be read here (add a unit: 5ms, 5s or 5m)
     "#);
 }

@@ -9,6 +9,7 @@ const fn key(name: &'static str, schema: &'static str, doc: &'static str, exampl
 const TEXT: &str = r#"{"type":"string"}"#;
 const DURATION: &str = r#"{"type":"string","examples":["500ms","30s"]}"#;
 const SCALARS: &str = r#"{"type":"object","additionalProperties":{"type":["string","number","boolean"]}}"#;
+const AUTH: &str = r#"{"oneOf":[{"const":"none"},{"type":"object","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"bearer":{"type":"string"},"basic":{"type":"object","additionalProperties":false,"required":["user"],"properties":{"user":{"type":"string"},"password":{"type":"string"}}},"digest":{"type":"object","additionalProperties":false,"required":["user"],"properties":{"user":{"type":"string"},"password":{"type":"string"}}}}}]}"#;
 const TIMEOUTS: &str = r#"{"type":"object","additionalProperties":false,"properties":{"total":{"type":"string"},"resolve":{"type":"string"},"connect":{"type":"string"},"tls":{"type":"string"},"send":{"type":"string"},"first_byte":{"type":"string"},"receive":{"type":"string"}}}"#;
 
 /// Keys that make a step an HTTP step.
@@ -29,14 +30,14 @@ pub(super) const OPENERS: [Key; 8] = [
 ];
 
 /// Further keys of an HTTP step.
-pub(super) const STEP: [Key; 15] = [
+pub(super) const STEP: [Key; 17] = [
     key("query", SCALARS, "Query parameters, percent-encoded and added to the path.", "{page: 2, q: a b}"),
     key("headers", SCALARS, "Headers of this request.", "{X-CSRF-Token: abc}"),
     key(
         "auth",
-        r#"{"type":"object"}"#,
-        "Credentials: {bearer: TOKEN} or {basic: {user: U, password: P}}.",
-        "{bearer: abc}",
+        AUTH,
+        "Credentials: {bearer: TOKEN}, {basic: {user: U, password: P}}, {digest: {user: U, password: P}}; none for none.",
+        "{bearer: \"${token}\"}",
     ),
     key("body", TEXT, "Body as text.", "hello"),
     key("json", "{}", "Body as JSON.", "{title: hello}"),
@@ -51,14 +52,26 @@ pub(super) const STEP: [Key; 15] = [
     key(
         "check",
         r#"{"type":"object"}"#,
-        "Conditions on the answer: status, header.NAME, body, json.PATH, size, latency.",
-        "{status: 200, json.ok: true}",
+        "Conditions on the answer: status, header.NAME, body, json.PATH, size, latency, and `that` on saved values.",
+        "{status: 200, json.user: \"${vu}\", header.etag: {exists: true}}",
     ),
     key(
         "save",
         r#"{"type":"object","additionalProperties":{"oneOf":[{"type":"string"},{"type":"object","additionalProperties":false,"properties":{"from":{"type":"string"},"json":{"type":"string"},"header":{"type":"string"},"cookie":{"type":"string"},"css":{"type":"string"},"attribute":{"type":"string"},"regex":{"type":"string"},"group":{"type":["string","integer"]},"pick":{"enum":["first","last","random","all","count"]},"default":{},"optional":{"type":"boolean"}}}]}}"#,
         "Values of the answer to keep: json.PATH, header.NAME, cookie.NAME, body, status, size, latency, or {regex|css: ...}.",
         "{csrf: json.csrf_token, id: {header: Location, regex: '/items/([0-9]+)'}}",
+    ),
+    key(
+        "measure",
+        r#"{"type":"object","additionalProperties":{"oneOf":[{"type":"string"},{"type":"object","additionalProperties":false,"properties":{"from":{"type":"string"},"that":{"type":"string"},"json":{"type":"string"},"header":{"type":"string"},"cookie":{"type":"string"},"css":{"type":"string"},"attribute":{"type":"string"},"regex":{"type":"string"},"group":{"type":["string","integer"]},"pick":{"enum":["first","last","random","all","count"]},"kind":{"enum":["trend","gauge","counter","rate"]},"unit":{"type":"string"},"optional":{"type":"boolean"}}}]}}"#,
+        "Values of the answer that become series of their own: a trend unless `kind` says gauge, counter or rate.",
+        "{queue_length: json.length, db_time: {from: json.timings.db, kind: trend, unit: ms}}",
+    ),
+    key(
+        "split",
+        r#"{"type":["object","array"],"properties":{"name":{"type":"string"},"by":{"type":["string","object"]},"expect":{"type":["object","array"]},"optional":{"type":"boolean"}}}"#,
+        "Which of several parts of the target answered, and the shares that are expected.",
+        "{name: backend, by: header.X-Backend, expect: {old: 50%, new: 50%}}",
     ),
     key("timeout", DURATION, "Time limit of the whole operation.", "10s"),
     key("timeouts", TIMEOUTS, "Time limits of its parts.", "{connect: 1s, first_byte: 5s}"),
@@ -68,7 +81,7 @@ pub(super) const STEP: [Key; 15] = [
 ];
 
 /// Keys at the top of a plan.
-pub(super) const SETTINGS: [Key; 5] = [
+pub(super) const SETTINGS: [Key; 6] = [
     key("headers", SCALARS, "Headers of every request.", "{Accept: application/json}"),
     key(
         "tls",
@@ -81,6 +94,12 @@ pub(super) const SETTINGS: [Key; 5] = [
         r#"{"type":"object","additionalProperties":false,"properties":{"keep_alive":{"type":"boolean"},"pool":{"enum":["vu","shared"]},"redirects":{"type":"integer","minimum":0},"cookies":{"enum":[true,false,"keep"]},"decompress":{"type":"boolean"},"accept_encoding":{"type":"string"},"max_body":{"type":["string","integer"]},"user_agent":{"type":"string"},"local_addresses":{"type":["array","string"],"items":{"type":"string"}},"unix_socket":{"type":"string"},"resolve":{"type":"object","additionalProperties":{"type":"string"}},"dns":{"type":"object","additionalProperties":false,"properties":{"policy":{"enum":["any","ipv4","ipv6","prefer_ipv4","prefer_ipv6"]},"select":{"enum":["first","random","round_robin"]},"ttl":{"type":"string"}}}}}"#,
         "Connections, redirects, cookies, names.",
         "{keep_alive: true, redirects: 10}",
+    ),
+    key(
+        "auth",
+        AUTH,
+        "Credentials of every request to the target that names none of its own.",
+        "{basic: {user: anna, password: secret}}",
     ),
     key("timeout", DURATION, "Time limit of every HTTP operation; 60s unless given.", "30s"),
     key("timeouts", TIMEOUTS, "Time limits of the parts of an operation.", "{connect: 2s}"),

@@ -1,13 +1,17 @@
 //! The words of HTTP steps and settings in a plan, and what they mean.
 
+mod auth;
 mod check;
 mod keys;
+mod measure;
 mod payload;
 mod save;
 mod settings;
 mod source;
 mod step;
 mod text;
+
+pub(crate) use auth::Said;
 
 use crate::settings::HttpSettings;
 use crucible_core::protocol::StepContext;

@@ -1,12 +1,11 @@
 //! Bodies of requests: text, JSON, forms, parts, files.
 
-use super::text::{encode_around, encode_value, template};
-use crate::prepare::has_line_end;
-use crate::spec::{Payload, Piece};
+use super::text::{pattern, template_at};
+use crate::encode::has_line_end;
+use crate::pattern::{Form, Pattern};
 use crucible_core::protocol::StepContext;
 use crucible_core::{Fields, Node, NodeKind};
 use std::path::Path;
-use std::sync::Arc;
 
 /// Separates parts. Fixed, so that a request is the same each time; long enough not to stand in a file by chance.
 const BOUNDARY: &str = "crucible-7d1c9a52e04b4f6fa3b8d65e0f21c7aa";
@@ -14,54 +13,105 @@ const BOUNDARY: &str = "crucible-7d1c9a52e04b4f6fa3b8d65e0f21c7aa";
 const FILE_LIMIT: u64 = 1 << 30;
 
 /// The body that stands in the step, and its usual `Content-Type`.
-pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> Option<(Payload, String)> {
+pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> Option<(Pattern, String)> {
     let known = ["body", "json", "form", "multipart", "file"];
     let present: Vec<&str> = known.into_iter().filter(|key| fields.has(key)).collect();
     if let [_, second, ..] = present.as_slice() {
         fields.error(second, "a request has one body", format!("keep one of {}", present.join(", ")));
     }
-    let text = fields.text("body").and_then(|text| template(context, fields, "body", &text));
-    let json = fields.get("json").and_then(|node| template(context, fields, "json", &json(node)));
+    let text = fields.text("body").and_then(|text| pattern(context, fields, "body", &text, Form::Raw));
+    let json = json(fields, context);
     let form = form(fields, context);
     let multipart = multipart(fields, context);
     let file = fields.text("file").and_then(|name| file(fields, "file", &name, context));
-    let single = |piece: Piece| Payload { pieces: vec![piece] };
-    if let Some(text) = text {
-        return Some((single(Piece::Text(text)), "text/plain; charset=utf-8".to_owned()));
-    }
-    if let Some(json) = json {
-        return Some((single(Piece::Text(json)), "application/json".to_owned()));
-    }
-    if let Some(form) = form {
-        return Some((form, "application/x-www-form-urlencoded".to_owned()));
-    }
-    if let Some(parts) = multipart {
-        return Some((parts, format!("multipart/form-data; boundary={BOUNDARY}")));
-    }
-    file.map(|bytes| (single(Piece::Bytes(bytes)), "application/octet-stream".to_owned()))
+    let first = [
+        (text, "text/plain; charset=utf-8"),
+        (json, "application/json"),
+        (form, "application/x-www-form-urlencoded"),
+        (multipart, &format!("multipart/form-data; boundary={BOUNDARY}")),
+        (file.map(Pattern::bytes), "application/octet-stream"),
+    ];
+    first.into_iter().find_map(|(body, kind)| Some((body?, kind.to_owned())))
 }
 
-/// A node as JSON text; places stay as they are.
-pub(super) fn json(node: &Node) -> String {
-    let text = |text: &str| serde_json::Value::from(text).to_string();
-    match &node.kind {
-        NodeKind::Null => "null".to_owned(),
-        NodeKind::Bool(value) => value.to_string(),
-        NodeKind::Int(value) => value.to_string(),
-        NodeKind::Float(value) => serde_json::Value::from(*value).to_string(),
-        NodeKind::Text(value) => text(value),
-        NodeKind::List(items) => format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(",")),
-        NodeKind::Map(map) => {
-            let entries: Vec<String> =
-                map.entries.iter().map(|(name, _, node)| format!("{}:{}", text(name), json(node))).collect();
-            format!("{{{}}}", entries.join(","))
+/// `json: ...`: a text that is one place becomes the value of that place with its own kind.
+fn json(fields: &Fields<'_>, context: &StepContext) -> Option<Pattern> {
+    let node = fields.get("json")?;
+    let mut writer =
+        JsonWriter { fields, context, plain: Vec::new(), pattern: Pattern::default(), good: true };
+    writer.value(node);
+    writer.pattern.push_bytes(&writer.plain);
+    writer.good.then_some(writer.pattern)
+}
+
+struct JsonWriter<'w, 'f> {
+    fields: &'w Fields<'f>,
+    context: &'w StepContext,
+    /// What is behind the last place.
+    plain: Vec<u8>,
+    pattern: Pattern,
+    good: bool,
+}
+
+impl JsonWriter<'_, '_> {
+    fn value(&mut self, node: &Node) {
+        match &node.kind {
+            NodeKind::Null => self.plain.extend_from_slice(b"null"),
+            NodeKind::Bool(value) => self.plain.extend_from_slice(value.to_string().as_bytes()),
+            NodeKind::Int(value) => self.plain.extend_from_slice(value.to_string().as_bytes()),
+            NodeKind::Float(value) => {
+                self.plain.extend_from_slice(serde_json::Value::from(*value).to_string().as_bytes());
+            }
+            NodeKind::Text(text) => self.text(node, text, Form::Json),
+            NodeKind::List(items) => {
+                self.plain.push(b'[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        self.plain.push(b',');
+                    }
+                    self.value(item);
+                }
+                self.plain.push(b']');
+            }
+            NodeKind::Map(map) => {
+                self.plain.push(b'{');
+                for (index, (name, _, node)) in map.entries.iter().enumerate() {
+                    if index > 0 {
+                        self.plain.push(b',');
+                    }
+                    self.text(node, name, Form::JsonText);
+                    self.plain.push(b':');
+                    self.value(node);
+                }
+                self.plain.push(b'}');
+            }
+        }
+    }
+
+    /// A string; `alone` is the form of one that is nothing but a place.
+    fn text(&mut self, node: &Node, text: &str, alone: Form) {
+        let path = self.fields.path_of("json");
+        let Some(template) = template_at(self.context, self.fields, node.at, &path, text) else {
+            self.good = false;
+            return;
+        };
+        if let Some(text) = template.literal() {
+            self.plain.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
+        } else if template.is_place() && alone == Form::Json {
+            self.pattern.push_bytes(&std::mem::take(&mut self.plain));
+            self.pattern.push(template, Form::Json);
+        } else {
+            self.plain.push(b'"');
+            self.pattern.push_bytes(&std::mem::take(&mut self.plain));
+            self.pattern.push(template, Form::JsonText);
+            self.plain.push(b'"');
         }
     }
 }
 
-fn form(fields: &Fields<'_>, context: &StepContext) -> Option<Payload> {
+fn form(fields: &Fields<'_>, context: &StepContext) -> Option<Pattern> {
     let table = fields.table("form")?;
-    let mut out = String::new();
+    let mut out = Pattern::default();
     for (name, _, node) in table.all() {
         for value in node.as_list().unwrap_or(std::slice::from_ref(node)) {
             let Some(text) = value.scalar() else {
@@ -69,19 +119,20 @@ fn form(fields: &Fields<'_>, context: &StepContext) -> Option<Payload> {
                 continue;
             };
             if !out.is_empty() {
-                out.push('&');
+                out.push_bytes(b"&");
             }
-            out.push_str(&format!("{}={}", encode_value(name), encode_around(&text, &encode_value)));
+            out.extend(pattern(context, &table, name, name, Form::Url)?);
+            out.push_bytes(b"=");
+            out.extend(pattern(context, &table, name, &text, Form::Url)?);
         }
     }
-    let text = template(context, fields, "form", &out)?;
-    Some(Payload { pieces: vec![Piece::Text(text)] })
+    Some(out)
 }
 
 /// RFC 7578.
-fn multipart(fields: &Fields<'_>, context: &StepContext) -> Option<Payload> {
+fn multipart(fields: &Fields<'_>, context: &StepContext) -> Option<Pattern> {
     let table = fields.table("multipart")?;
-    let mut pieces = Vec::new();
+    let mut pieces = Pattern::default();
     for (name, _, node) in table.all() {
         let mut head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{}\"", quoted(name));
         let content = match &node.kind {
@@ -100,12 +151,12 @@ fn multipart(fields: &Fields<'_>, context: &StepContext) -> Option<Payload> {
                     head.push_str(&format!("; filename=\"{}\"", quoted(&shown)));
                 }
                 let kind = kind.or(path.is_some().then(|| "application/octet-stream".to_owned()));
-                if let Some(kind) = kind.filter(|kind| !has_line_end(kind)) {
+                if let Some(kind) = kind.filter(|kind| !has_line_end(kind.as_bytes())) {
                     head.push_str(&format!("\r\nContent-Type: {kind}"));
                 }
                 match (path, text) {
-                    (Some(path), None) => file(&part, "file", &path, context).map(Piece::Bytes),
-                    (None, Some(text)) => template(context, &part, "text", &text).map(Piece::Text),
+                    (Some(path), None) => file(&part, "file", &path, context).map(Pattern::bytes),
+                    (None, Some(text)) => pattern(context, &part, "text", &text, Form::Raw),
                     _ => {
                         table.error(name, "a part has one content", "write {file: PATH} or {text: ...}");
                         None
@@ -113,7 +164,7 @@ fn multipart(fields: &Fields<'_>, context: &StepContext) -> Option<Payload> {
                 }
             }
             _ => match node.scalar() {
-                Some(text) => template(context, &table, name, &text).map(Piece::Text),
+                Some(text) => pattern(context, &table, name, &text, Form::Raw),
                 None => {
                     table.error(
                         name,
@@ -125,12 +176,12 @@ fn multipart(fields: &Fields<'_>, context: &StepContext) -> Option<Payload> {
             },
         };
         head.push_str("\r\n\r\n");
-        pieces.push(Piece::Bytes(head.into_bytes().into()));
-        pieces.extend(content);
-        pieces.push(Piece::Bytes(b"\r\n".as_slice().into()));
+        pieces.push_bytes(head.as_bytes());
+        content.into_iter().for_each(|content| pieces.extend(content));
+        pieces.push_bytes(b"\r\n");
     }
-    pieces.push(Piece::Bytes(format!("--{BOUNDARY}--\r\n").into_bytes().into()));
-    Some(Payload { pieces })
+    pieces.push_bytes(format!("--{BOUNDARY}--\r\n").as_bytes());
+    Some(pieces)
 }
 
 /// A name between quotes, escaped as browsers do (HTML, multipart/form-data encoding).
@@ -138,7 +189,7 @@ fn quoted(text: &str) -> String {
     text.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-fn file(fields: &Fields<'_>, key: &str, name: &str, context: &StepContext) -> Option<Arc<[u8]>> {
+fn file(fields: &Fields<'_>, key: &str, name: &str, context: &StepContext) -> Option<Vec<u8>> {
     let path = context.folder.join(name);
     let size = std::fs::metadata(&path).map(|data| data.len());
     let read = match size {
@@ -149,7 +200,7 @@ fn file(fields: &Fields<'_>, key: &str, name: &str, context: &StepContext) -> Op
         _ => std::fs::read(&path),
     };
     match read {
-        Ok(bytes) => Some(bytes.into()),
+        Ok(bytes) => Some(bytes),
         Err(error) => {
             let hint = "names of files are relative to the plan's folder";
             fields.error(key, format!("{name} cannot be read: {error}"), hint);

@@ -1,6 +1,7 @@
 //! The keys at the top of a plan: headers, TLS, connections, names, time limits.
 
-use super::step;
+use super::{Said, auth, step};
+use crate::origin::Origin;
 use crate::settings::{
     AddressFamily, ConnectionPool, CookieMode, DnsSettings, HttpSettings, SelectAddress, TlsSettings,
 };
@@ -13,6 +14,17 @@ use std::path::PathBuf;
 /// Reads the settings; mistakes go to the fields' diagnostics.
 pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> HttpSettings {
     let mut settings = HttpSettings { headers: step::headers(fields, context), ..HttpSettings::default() };
+    if let Said::Use(auth) = auth::read(fields, context) {
+        let target = context.target.as_deref().and_then(|target| crate::spec::parse_url(target).ok());
+        match target.and_then(|url| Origin::of(&url).ok()) {
+            Some(origin) => settings.auth = Some((origin, auth)),
+            None => fields.error(
+                "auth",
+                "credentials of all requests go to the target, and the plan has none",
+                "give the plan a `target`, or the steps an `auth`",
+            ),
+        }
+    }
     settings.timeouts = step::limits(fields).over(&settings.timeouts);
     if settings.timeouts.total == Ns::ZERO {
         fields.error(

@@ -1,11 +1,12 @@
 //! One step: where to, with what, and what is demanded of the answer.
 
-use super::text::{encode_around, encode_path, encode_value, template};
-use super::{check, payload, save};
+use super::text::{find_outside, pattern, place_length, template, template_at};
+use super::{auth, check, measure, payload, save};
+use crate::encode::{self, has_line_end};
 use crate::origin::Origin;
-use crate::prepare::{check_header, has_line_end};
-use crate::spec::{RequestSpec, StepLimits, is_token, literal};
-use base64::Engine as _;
+use crate::pattern::{Form, Link, Pattern};
+use crate::prepare::check_header;
+use crate::spec::{CHECKS_MAX, RequestSpec, StepLimits, is_token};
 use crucible_core::protocol::StepContext;
 use crucible_core::{Fields, Template};
 use url::Url;
@@ -25,11 +26,15 @@ pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> Option<Request
     let place = opener(fields);
     // everything else is read even if the opener is wrong, so that all mistakes are told at once
     let query = query(fields, context);
-    let mut headers = headers(fields, context);
-    headers.extend(auth(fields, context));
+    let headers: Vec<(String, Pattern)> = headers(fields, context)
+        .into_iter()
+        .map(|(name, value)| (name, Pattern::text(value, Form::Header)))
+        .collect();
+    let auth = auth::read(fields, context);
     let body = payload::read(fields, context);
-    let checks = check::read(fields);
+    let checks = check::read(fields, context);
     let saves = save::read(fields, context);
+    let feeds = measure::read(fields, context);
     let limits = limits(fields);
     let redirects = redirects(fields);
     let content_type = fields.text("content_type");
@@ -38,7 +43,7 @@ pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> Option<Request
     let mut spec = RequestSpec::new(&method, base.as_str())
         .map_err(|hint| fields.error(key, format!("{text:?} cannot be requested"), hint))
         .ok()?;
-    let shown = text.split(['?', '#']).next().unwrap_or(&text);
+    let shown = &text[..find_outside(&text, &['?', '#']).unwrap_or(text.len())];
     spec.name = format!("{method} {}", if shown.is_empty() { "/" } else { shown });
     spec.target = target;
     spec.headers = headers;
@@ -48,8 +53,15 @@ pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> Option<Request
     }
     spec.checks = checks;
     spec.saves = saves;
+    spec.feeds = feeds;
+    spec.auth = auth;
     spec.limits = limits;
     spec.redirects = redirects;
+    if spec.check_names().len() > CHECKS_MAX {
+        let hint = "make it two steps; saves and measures that are not optional count too";
+        fields.error("check", format!("a step has at most {CHECKS_MAX} checks"), hint);
+        return None;
+    }
     Some(spec)
 }
 
@@ -92,9 +104,9 @@ fn address(
     fields: &Fields<'_>,
     key: &str,
     text: &str,
-    query: &[(String, String)],
+    query: &[(Pattern, Pattern)],
     context: &StepContext,
-) -> Option<(Url, Template)> {
+) -> Option<(Url, Pattern)> {
     let (origin, prefix, path) = split_address(fields, key, text, context)?;
     if origin.contains("${") {
         fields.error(
@@ -104,16 +116,27 @@ fn address(
         );
         return None;
     }
-    let mut path = format!("{prefix}{}", encode_around(path, &encode_path));
-    if !path.starts_with('/') {
-        path.insert(0, '/');
-    }
+    let mut target = match place_length(path) {
+        Some(length) => link(fields, key, &origin, path, length, context)?,
+        None => {
+            let mut target = Pattern::bytes(encode::path(&prefix));
+            if prefix.is_empty() && !path.starts_with('/') {
+                target.push_bytes(b"/");
+            }
+            target.extend(pattern(context, fields, key, path, Form::Path)?);
+            target
+        }
+    };
+    let mut mark: &[u8] = if find_outside(path, &['?']).is_some() { b"&" } else { b"?" };
     for (name, value) in query {
-        path.push(if path.contains('?') { '&' } else { '?' });
-        path.push_str(&format!("{name}={value}"));
+        target.push_bytes(mark);
+        target.extend(name.clone());
+        target.push_bytes(b"=");
+        target.extend(value.clone());
+        mark = b"&";
     }
-    let target = template(context, fields, key, &path)?;
-    let shown = target.literal().map_or_else(|| format!("{origin}/"), |path| format!("{origin}{path}"));
+    let literal = target.literal().map(String::from_utf8_lossy);
+    let shown = literal.map_or_else(|| format!("{origin}/"), |path| format!("{origin}{path}"));
     match crate::spec::parse_url(&shown).and_then(|url| Origin::of(&url).map(|_| url)) {
         Ok(mut url) => {
             // credentials in a URL are not sent; `auth` is the place for them
@@ -143,10 +166,10 @@ fn split_address<'t>(
     context: &StepContext,
 ) -> Option<(String, String, &'t str)> {
     let text = text.trim();
-    let text = text.split('#').next().unwrap_or(text);
+    let text = &text[..find_outside(text, &['#']).unwrap_or(text.len())];
     match text.split_once("://") {
         Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-            let end = rest.find(['/', '?']).unwrap_or(rest.len());
+            let end = find_outside(rest, &['/', '?']).unwrap_or(rest.len());
             if end == 0 {
                 fields.error(key, format!("{text:?} cannot be requested"), "the URL names no host");
                 return None;
@@ -159,7 +182,7 @@ fn split_address<'t>(
                 fields.error(key, format!("{text:?} is a path, and the plan has no target"), hint);
                 return None;
             };
-            if !text.is_empty() && !text.starts_with(['/', '?']) {
+            if !text.is_empty() && !text.starts_with(['/', '?']) && place_length(text).is_none() {
                 fields.error(key, format!("{text:?} is not a path"), format!("did you mean `/{text}`?"));
                 return None;
             }
@@ -171,17 +194,38 @@ fn split_address<'t>(
     }
 }
 
-fn query(fields: &Fields<'_>, context: &StepContext) -> Vec<(String, String)> {
+/// An address that begins with a place: the path and query, or the URL, that an answer gave.
+fn link(
+    fields: &Fields<'_>,
+    key: &str,
+    origin: &str,
+    path: &str,
+    length: usize,
+    context: &StepContext,
+) -> Option<Pattern> {
+    if fields.has("query") {
+        let hint = "write the parameters behind the place, as in ${next}&page=2";
+        fields.error("query", "the address is a link, which may have parameters of its own", hint);
+    }
+    // a wrong origin is told where the whole address is looked at
+    let origin = crate::spec::parse_url(origin).ok().and_then(|url| Origin::of(&url).ok())?;
+    let (first, rest) = path.split_at(length);
+    let mut target = pattern(context, fields, key, first, Form::Link(Box::new(Link { origin })))?;
+    target.extend(pattern(context, fields, key, rest, Form::Path)?);
+    Some(target)
+}
+
+fn query(fields: &Fields<'_>, context: &StepContext) -> Vec<(Pattern, Pattern)> {
     let Some(table) = fields.table("query") else { return Vec::new() };
     let mut pairs = Vec::new();
     for (name, _, node) in table.all() {
         for value in node.as_list().unwrap_or(std::slice::from_ref(node)) {
-            match value.scalar() {
-                Some(text) if template(context, &table, name, &text).is_some() => {
-                    pairs.push((encode_value(name), encode_around(&text, &encode_value)));
-                }
-                Some(_) => {}
-                None => table.error(name, format!("this is {}, one value is needed", value.kind_name()), ""),
+            let Some(text) = value.scalar() else {
+                table.error(name, format!("this is {}, one value is needed", value.kind_name()), "");
+                continue;
+            };
+            if let Some(value) = template_at(context, &table, value.at, &table.path_of(name), &text) {
+                pairs.push((Pattern::bytes(encode::value(name)), Pattern::text(value, Form::Url)));
             }
         }
     }
@@ -197,47 +241,18 @@ pub(super) fn headers(fields: &Fields<'_>, context: &StepContext) -> Vec<(String
             table.error(name, format!("this is {}, one value is needed", node.kind_name()), "");
             continue;
         };
-        if has_line_end(&text) {
+        if has_line_end(text.as_bytes()) {
             table.error(name, "a header value holds a line end", "write it on one line");
             continue;
         }
         if let Some(value) = template(context, &table, name, text.trim()) {
-            match check_header(name, &value) {
+            match check_header(name, value.literal().map(str::as_bytes)) {
                 Ok(()) => headers.push((name.to_owned(), value)),
                 Err(text) => table.error(name, text, ""),
             }
         }
     }
     headers
-}
-
-fn auth(fields: &Fields<'_>, context: &StepContext) -> Option<(String, Template)> {
-    let table = fields.table("auth")?;
-    let bearer = table.text("bearer");
-    let basic = table.table("basic").and_then(|basic| {
-        let pair = (basic.text("user"), basic.text("password"));
-        basic.finish();
-        Some((pair.0?, pair.1.unwrap_or_default()))
-    });
-    table.finish();
-    let value = match (bearer, basic) {
-        (Some(token), None) if !has_line_end(&token) => {
-            template(context, &table, "bearer", &format!("Bearer {}", token.trim()))?
-        }
-        (None, Some((user, password))) => {
-            let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-            literal(&format!("Basic {pair}"))
-        }
-        _ => {
-            fields.error(
-                "auth",
-                "one kind of credentials is needed",
-                "write {bearer: TOKEN} or {basic: {user: U, password: P}}",
-            );
-            return None;
-        }
-    };
-    Some(("Authorization".to_owned(), value))
 }
 
 fn redirects(fields: &Fields<'_>) -> Option<u32> {

@@ -2,16 +2,17 @@
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 use crucible_core::{
-    Call, ErrorClass, Now, Ns, Outcome, Phase, Probe, Protocol, Scope, Session, SessionContext, Share,
-    StepId, VuId, Worker, WorkerContext,
+    Call, Diagnostics, ErrorClass, Fields, Map, Node, NodeKind, Now, Ns, Outcome, Phase, Position, Probe,
+    Protocol, Scope, Session, SessionContext, Share, StepGrammar, StepId, VuId, Worker, WorkerContext,
 };
-use crucible_http::{HttpProtocol, HttpSession, HttpSettings, RequestSpec};
+use crucible_http::{HttpGrammar, HttpProtocol, HttpSession, HttpSettings, RequestSpec};
 use crucible_testkit::WallClock;
 use crucible_testkit::servers::{Action, ScriptServer};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// What one operation told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     pub outcome: Outcome,
     pub class: ErrorClass,
@@ -24,6 +25,7 @@ pub struct Seen {
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub secured: bool,
+    pub measures: Vec<(u16, f64)>,
 }
 
 impl Seen {
@@ -38,14 +40,17 @@ pub struct Rig {
     pub session: HttpSession,
     clock: WallClock,
     calls: u64,
-    scope: Scope,
+    pub scope: Scope,
 }
 
 impl Rig {
     pub fn new(settings: &HttpSettings, steps: Vec<RequestSpec>) -> Rig {
         let steps =
             steps.into_iter().enumerate().map(|(id, spec)| (StepId(id as u16), Arc::new(spec))).collect();
-        let protocol = HttpProtocol::new(settings, steps).unwrap();
+        Rig::of(&HttpProtocol::new(settings, steps).unwrap())
+    }
+
+    pub fn of(protocol: &HttpProtocol) -> Rig {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let local = tokio::task::LocalSet::new();
         let session = local.block_on(&runtime, async {
@@ -73,6 +78,7 @@ impl Rig {
             bytes_in: probe.bytes_in,
             bytes_out: probe.bytes_out,
             secured: probe.phases[Phase::Secure as usize].is_some(),
+            measures: probe.measures,
             detail: probe.detail,
         }
     }
@@ -92,4 +98,40 @@ pub fn answers<B: AsRef<[u8]>>(list: &[B]) -> Vec<Action> {
 pub fn once(settings: &HttpSettings, bytes: &[u8], spec: impl Fn(RequestSpec) -> RequestSpec) -> Seen {
     let server = ScriptServer::always(answers(&[bytes])).unwrap();
     Rig::new(settings, vec![spec(get(&server))]).call(0)
+}
+
+/// A tree without positions.
+pub fn node(value: &Value) -> Node {
+    let kind = match value {
+        Value::Null => NodeKind::Null,
+        Value::Bool(value) => NodeKind::Bool(*value),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => NodeKind::Int(whole),
+            None => NodeKind::Float(number.as_f64().unwrap()),
+        },
+        Value::String(text) => NodeKind::Text(text.clone()),
+        Value::Array(items) => NodeKind::List(items.iter().map(node).collect()),
+        Value::Object(map) => NodeKind::Map(Map {
+            entries: map
+                .iter()
+                .map(|(name, value)| (name.clone(), Position::default(), node(value)))
+                .collect(),
+        }),
+    };
+    Node { at: Position::default(), kind }
+}
+
+/// Reads a table; gives what was read, and the mistakes.
+pub fn read<T>(value: &Value, read: impl FnOnce(&Fields<'_>) -> T) -> (T, Vec<String>) {
+    let tree = node(value);
+    let diagnostics = Diagnostics::new();
+    let fields = Fields::new(&tree, "", &diagnostics).unwrap();
+    fields.expect(HttpGrammar.openers());
+    fields.expect(HttpGrammar.step_keys());
+    let result = read(&fields);
+    fields.finish();
+    drop(fields);
+    let told =
+        diagnostics.into_sorted().iter().map(|d| format!("{}: {} ({})", d.path, d.message, d.hint)).collect();
+    (result, told)
 }
