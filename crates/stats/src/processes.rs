@@ -5,6 +5,7 @@
 //! outside, as a factor.
 
 use crate::compare::{Pair, Slice};
+use crate::special::normal_quantile;
 use crucible_core::{Histogram, Ns, Rng};
 
 /// A law of response times. Times are around 10 ms, except in queues, where they follow from the rate.
@@ -31,6 +32,27 @@ pub enum Process {
     /// Log-normal of sigma 0.5, while the state of the machine under both systems changes from pair to pair by this
     /// share (standard deviation).
     Unsteady(f64),
+}
+
+impl Process {
+    /// The response time in seconds that the share `p` (above one half) does not exceed, at this rate of requests; `None` where
+    /// there is no closed form.
+    pub fn quantile(self, p: f64, rate: f64) -> Option<f64> {
+        let z = normal_quantile(1.0 - p);
+        match self {
+            Process::Exponential => Some(-MEAN * (1.0 - p).ln()),
+            Process::LogNormal(sigma) => Some(MEAN * (sigma * z).exp()),
+            Process::Wander(_) => Some(MEAN * (0.26_f64.sqrt() * z).exp()),
+            // the modes lie sixteen sigma apart
+            Process::Bimodal(share) if p > 1.0 - share => {
+                let tail = (1.0 - p) / share;
+                let z = if tail < 0.5 { normal_quantile(tail) } else { -normal_quantile(1.0 - tail) };
+                Some(5.0 * MEAN * (0.1 * z).exp())
+            }
+            Process::Queue(load) => Some(-(1.0 - p).ln() * load / rate / (1.0 - load)),
+            _ => None,
+        }
+    }
 }
 
 /// The ten processes that the claims name.

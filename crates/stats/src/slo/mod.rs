@@ -5,5 +5,9 @@
 //! windows scatter, not how many requests there were; memory is constant.
 
 mod answer;
+mod judge;
+mod tally;
 
 pub use answer::{Answer, Judged, More, Settings};
+pub use judge::{judge, judge_bounded, share_bounds};
+pub use tally::{Count, Tally, above};
