@@ -25,12 +25,10 @@ const fn price(class: Class) -> f64 {
     match class {
         Class::FixedFirst | Class::Spacing => 0.0,
         Class::SlidingLog | Class::TokenBucket => 0.5,
-        Class::LogWithRejects => 1.0,
-        Class::FixedWall => 2.0,
-        Class::SlidingCounter => 3.0,
-        Class::Lockout => 4.0,
-        Class::IntervalRefill => 5.0,
-        _ => 8.0,
+        Class::LogWithRejects | Class::FixedWall => 1.0,
+        Class::SlidingCounter => 2.0,
+        Class::Lockout | Class::IntervalRefill => 3.0,
+        _ => 11.0,
     }
 }
 
@@ -128,6 +126,12 @@ impl Belief {
         let total: f64 = sample.iter().map(|w| w.weight).sum();
         sample.iter_mut().for_each(|w| w.weight /= total);
         sample
+    }
+
+    /// The longest memory among what is likely, seconds.
+    pub(crate) fn memory(&self) -> f64 {
+        let likely = self.sample(60, 1.0);
+        likely.iter().filter(|w| w.weight > 0.02).map(|w| w.rule.memory()).fold(0.0, f64::max)
     }
 
     /// Probability that two rules drawn from what is believed say different things.

@@ -2,7 +2,7 @@
 //!
 //! Each believed rule plays each experiment of a menu in thought. What one expects is then explained by every other: an
 //! experiment is worth the doubt that it would settle, sum over pairs that say different things of
-//! w_i w_j (1 - exp(-D_ij)), D_ij the logarithm of the likelihood ratio of i and j for what i expects. Source: expected
+//! w_i w_j (1 - exp(-D_ij / [`PATIENCE`])), D_ij the logarithm of the likelihood ratio of i and j for what i expects. Source: expected
 //! information gain (Lindley 1956), with the pairwise bound instead of the entropy.
 
 use super::acts::{Act, Next, Player};
@@ -38,6 +38,10 @@ pub(crate) struct Means {
 
 /// Rules that think.
 const MINDS: usize = 14;
+/// Worth of settling figures, against that of settling the class.
+const FIGURES: f64 = 0.3;
+/// Likelihood ratios that are worth something, as a logarithm: a little evidence now is less than much soon.
+const PATIENCE: f64 = 4.0;
 /// Doubt that is not worth an experiment.
 const WORTH: f64 = 0.002;
 
@@ -62,10 +66,11 @@ pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experi
                     continue;
                 }
                 let apart = (own - weigh(&expected, &other.rule, begin, log.noise)).max(0.0);
-                gain += mind.weight * other.weight * (1.0 - (-apart).exp());
+                let kind = if mind.rule.class == other.rule.class { FIGURES } else { 1.0 };
+                gain += kind * mind.weight * other.weight * (1.0 - (-apart / PATIENCE).exp());
             }
         }
-        let cost = 0.5 + length / unit + requests / (20.0 * (best.limit as f64 + 5.0));
+        let cost = 2.5 + length / unit + requests / (20.0 * (best.limit as f64 + 5.0));
         let value = gain / cost;
         if gain > WORTH && chosen.as_ref().is_none_or(|(most, _)| value > *most) {
             chosen = Some((value, Experiment { acts, end, about }));
@@ -130,7 +135,7 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means) -> Men
         for share in [0.3, 0.6, 0.85, 1.03, 1.6, 2.2] {
             menu.push((vec![Act::Wait(share * scale), all], "a quiet wait, then all that is left"));
         }
-        let rest = Act::Wait(1.06 * scale);
+        let rest = Act::Wait(1.35 * scale);
         for share in [0.3, 0.5] {
             let split = vec![rest, part(best.limit.div_ceil(2)), Act::Wait(share * scale), all];
             menu.push((split.clone(), "a split burst"));
@@ -143,7 +148,10 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means) -> Men
             "a violation late in the window",
         ));
         menu.push((vec![watch(0.02 * scale, 1.3 * scale), all], "asking again and again until one passes"));
-        menu.push((vec![Act::Wait(0.37 * scale), all, watch(0.02 * scale, 1.1 * scale)], "another phase"));
+        for share in [0.37, 1.4] {
+            let phase = vec![Act::Wait(share * scale), all, watch(0.02 * scale, 1.1 * scale)];
+            menu.push((phase, "another phase"));
+        }
         let steps = best.limit.saturating_sub(1).clamp(1, 16);
         for every in [0.02, 0.05, 0.1, 0.25] {
             let ladder = Act::Singles { count: steps, every: every * scale };

@@ -335,9 +335,9 @@ impl Prober {
             self.rounds += 1;
             let end = self.begun + self.options.within;
             let more = if self.pressed { 4.0 } else { 1.0 };
-            let budget = self.begun + self.options.windows * best.memory() * more;
+            let budget = self.begun + self.options.windows * self.belief.memory() * more;
             let means = Means { now, end: end.min(budget.max(now)), trip: self.trip(), lanes: self.lanes };
-            if now < means.end {
+            if now + 0.02 * best.memory() < means.end {
                 let chosen = if doubt > DECIDED { choose(&self.belief, &log, &means) } else { None };
                 return Some(chosen.unwrap_or_else(|| confirm(&best, self.lanes, means.end, &mut self.rng)));
             }

@@ -274,7 +274,19 @@ fn change(rule: &Rule, features: &Features, rng: &mut Rng) -> Rule {
         3 => rule.phase = features.edge(rng).unwrap_or(rule.phase),
         4 => match rule.class {
             Class::Lockout => rule.lock = near(rule.lock, rng),
+            Class::IntervalRefill if rng.unit() < 0.7 => {
+                // another size, with the same lumps at the same instants
+                let limit = if rng.unit() < 0.5 { rule.limit + rule.lump } else { rule.limit.saturating_sub(rule.lump) };
+                let limit = limit.max(1);
+                (rule.window, rule.limit) = (rule.window / rule.limit as f64 * limit as f64, limit);
+            }
             Class::IntervalRefill => rule.lump = step(rule.lump, rng),
+            Class::TwoTier if rng.unit() < 0.5 => {
+                let more = rng.unit() < 0.5;
+                let first = rule.limit;
+                rule.second.limit =
+                    if more { rule.second.limit + first } else { rule.second.limit.saturating_sub(first).max(1) };
+            }
             Class::TwoTier => rule.second.limit = step(rule.second.limit, rng),
             _ => rule.window = features.span(rng),
         },
