@@ -3,7 +3,7 @@
 use crate::head;
 use crate::origin::Origin;
 use crate::pattern::Pattern;
-use crucible_core::{Scope, Template};
+use crucible_core::{Rng, Scope, Template};
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 use std::sync::Arc;
@@ -109,7 +109,8 @@ impl Challenge {
         })
     }
 
-    /// The value of `Authorization` for a request (RFC 7616 3.4). The client nonce comes from the user's random stream.
+    /// The value of `Authorization` for a request (RFC 7616 3.4). The client nonce follows from the
+    /// user's random stream.
     pub(crate) fn answer(
         &mut self,
         credentials: &UserPassword,
@@ -126,8 +127,10 @@ impl Challenge {
             Ok(String::from_utf8_lossy(&out).into_owned())
         };
         let (user, password) = (text(&credentials.user)?, text(&credentials.password)?);
-        let cnonce = format!("{:016x}", scope.rng.next_u64());
         self.count += 1;
+        // beside the user's stream, so that the values of a request do not depend on its credentials
+        let seed = scope.rng.clone().next_u64();
+        let cnonce = format!("{:016x}", Rng::new(seed, "cnonce", u64::from(self.count)).next_u64());
         Ok(self.respond(&user, &password, method, target, &cnonce))
     }
 

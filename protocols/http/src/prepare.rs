@@ -20,6 +20,8 @@ use url::Url;
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub origin: Arc<Origin>,
+    /// Value of `Host` unless a header names it.
+    authority: String,
     pub method: String,
     /// No body follows the answer's head.
     pub silent: bool,
@@ -93,6 +95,7 @@ impl Prepared {
             None => spec.content_type.clone(),
         };
         let mut prepared = Prepared {
+            authority: origin.authority(),
             origin,
             silent: spec.method == "HEAD",
             idempotent: matches!(
@@ -233,7 +236,7 @@ impl Prepared {
                 out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
                 match &self.host {
                     Some(host) => host.render(scope, out)?,
-                    None => out.extend_from_slice(self.origin.authority().as_bytes()),
+                    None => out.extend_from_slice(self.authority.as_bytes()),
                 }
             }
             Some(detour) => {

@@ -164,6 +164,10 @@ fn marks(table: &Fields<'_>) -> Option<Vec<(String, Option<f64>)>> {
             "together they are at most 100%",
         );
     }
+    let stand = node.as_map().map_or(marks.len(), |map| map.entries.len());
+    if stand > marks.len() {
+        return None;
+    }
     if marks.is_empty() || marks.len() > MARKS_MAX {
         table.error("expect", format!("a split has 1 to {MARKS_MAX} marks"), hint);
         return None;

@@ -166,10 +166,12 @@ fn regex(fields: &Fields<'_>) -> Option<(Capture, String)> {
 
 /// Compiles a regular expression that can match something. The error is a hint.
 pub(super) fn compile(text: &str) -> Result<regex::bytes::Regex, String> {
-    let expression = RegexBuilder::new(text)
-        .size_limit(REGEX_LIMIT)
-        .build()
-        .map_err(|error| format!("not a regular expression: {error}"))?;
+    let expression = RegexBuilder::new(text).size_limit(REGEX_LIMIT).build().map_err(|error| {
+        // the last line says what is wrong, those before it draw where
+        let text = error.to_string();
+        let line = text.lines().last().unwrap_or_default();
+        format!("not a regular expression: {}", line.trim_start_matches("error: "))
+    })?;
     // bytes that are no text may be matched, as the engine itself allows
     let parsed = regex_syntax::ParserBuilder::new().utf8(false).build().parse(text);
     match parsed.map(|hir| hir.properties().minimum_len()) {
