@@ -4,12 +4,13 @@ use crate::catalogue::GRAMMARS;
 use crate::exit::CliError;
 use crate::grounds::{self, Started};
 use crate::out;
-use crucible_core::{Diagnostic, Severity};
+use crucible_core::{Diagnostic, Feeder, Severity};
 use crucible_plan::suites::ground_of;
 use crucible_plan::{Plan, ReadOptions};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What replaces parts of a plan.
 #[derive(Debug, Default, clap::Args)]
@@ -53,6 +54,11 @@ pub fn load_with_ground(name: &Path, overrides: &PlanOverrides) -> Result<(Plan,
     env.extend(overrides.env.iter().cloned());
     let overrides = PlanOverrides { target: Some(ground.url.clone()), seed: overrides.seed, env };
     Ok((read(&text, &shown, folder_of(&path), &overrides)?, Some(ground)))
+}
+
+/// The system of the proving ground that a plan file names.
+pub fn ground(name: &Path) -> Result<Option<crucible_plan::Ground>, CliError> {
+    Ok(ground_of(&text_of(&locate(name))?))
 }
 
 fn folder_of(path: &Path) -> PathBuf {
@@ -103,12 +109,25 @@ fn read_quietly(
         grammars: GRAMMARS,
         env: &env,
         folder,
-        expressions: None,
-        open_feeder: crucible_plan::NO_FEEDERS,
+        expressions: Some(crucible_expr::language()),
+        open_feeder: &open_feeder,
         target: overrides.target.clone(),
         seed: overrides.seed,
     };
     crucible_plan::read(text, &options).map_err(|mistakes| CliError::usage(show_all(shown, text, &mistakes)))
+}
+
+/// Makes the source of rows that a plan describes.
+fn open_feeder(spec: &crucible_plan::FeederSpec) -> Result<Arc<dyn Feeder>, String> {
+    crucible_feeders::open(&crucible_feeders::Wanted {
+        name: &spec.name,
+        kind: &spec.kind,
+        source: &spec.source,
+        options: &spec.options,
+        folder: &spec.folder,
+        seed: spec.seed,
+        language: Some(crucible_expr::language()),
+    })
 }
 
 fn given_variables(pairs: &[String]) -> Result<HashMap<String, String>, CliError> {
