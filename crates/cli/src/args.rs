@@ -22,6 +22,8 @@ pub enum Command {
     Run(RunArgs),
     /// Load one address: `crucible bench http://localhost:8080/ -c 64 -d 10s`
     Bench(Box<BenchArgs>),
+    /// Compare two runs, or two live systems in slices that alternate
+    Compare(Box<CompareArgs>),
     /// Find the highest load at which the thresholds hold
     Capacity(Box<CapacityArgs>),
     /// Check a plan, show what it will do, or print the JSON Schema of plans
@@ -160,6 +162,68 @@ pub struct BenchArgs {
     /// Keep a record in this file
     #[arg(long, value_name = "FILE")]
     pub store: Option<PathBuf>,
+}
+
+/// `crucible compare`
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The first side: a run (its name, the begin of it, `last`), several with commas; with --duet the plan
+    pub a: Option<String>,
+    /// The second side, compared with the first
+    pub b: Option<String>,
+    /// Compare the named runs with this one: `last` (the run of the same plan before), or a run
+    #[arg(long, value_name = "RUN", conflicts_with = "duet")]
+    pub baseline: Option<String>,
+    /// Load two live systems in slices that alternate
+    #[arg(long)]
+    pub duet: bool,
+    /// Address of a system; twice with --duet [default: two of the plan's proving ground]
+    #[arg(long = "target", value_name = "URL", requires = "duet")]
+    pub targets: Vec<String>,
+    /// Switch of known truth for the first proving-ground system, may be repeated
+    #[arg(long, value_name = "KEY=VALUE", requires = "duet")]
+    pub truth_a: Vec<String>,
+    /// The same for the second
+    #[arg(long, value_name = "KEY=VALUE", requires = "duet")]
+    pub truth_b: Vec<String>,
+    /// The test whose scenarios and highest load are used [default: the first]
+    #[arg(long, value_name = "NAME", requires = "duet")]
+    pub test: Option<String>,
+    /// Time of load an arm
+    #[arg(long = "for", value_name = "TIME", default_value = "60s")]
+    pub length: String,
+    /// Length of a slice
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub slice: String,
+    /// How often, at most, equal systems may be called different
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    pub alpha: f64,
+    /// Differences up to so many percent do not matter
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
+    pub margin: f64,
+    /// Seed of everything random
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Set a variable for ${env.NAME}
+    #[arg(short = 'e', long = "env", value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// Print as JSON
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print as sections of a document
+    #[arg(long)]
+    pub markdown: bool,
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// End with 0 also when the evidence does not decide
+    #[arg(long, value_name = "VERDICT", value_parser = ["inconclusive"])]
+    pub allow: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Keep no record
+    #[arg(long, conflicts_with = "store")]
+    pub no_record: bool,
 }
 
 /// `crucible capacity`

@@ -16,10 +16,17 @@ use crucible_plan::{Plan, Test};
 use crucible_record::{Finding, Finished, Planned, RunEvent, StopReason, Store, Window};
 use std::sync::Arc;
 
+/// A system that load is put on: the plan read for its address, and the protocol with the plan's steps prepared.
+pub struct Arm<P> {
+    /// The plan.
+    pub plan: Plan,
+    /// The protocol.
+    pub protocol: Arc<P>,
+}
+
 /// See the module text.
 pub struct Conductor<P: Protocol> {
-    plan: Plan,
-    protocol: Arc<P>,
+    arms: Vec<Arm<P>>,
     options: Options,
     epoch: Epoch,
     store: Option<Store>,
@@ -39,20 +46,25 @@ pub struct Leg {
 }
 
 impl<P: Protocol> Conductor<P> {
-    /// Begins a record of `plan`, whose own tests are not run. `protocol` has the plan's steps prepared; `window` is the
-    /// length of windows.
-    pub fn begin(plan: Plan, protocol: P, options: Options, how: Conduct) -> Result<Conductor<P>, CliError> {
+    /// Begins a record. The arms' plans are one plan for several addresses; their own tests are not run.
+    pub fn begin(arms: Vec<Arm<P>>, options: Options, how: Conduct) -> Result<Conductor<P>, CliError> {
+        let plan = &arms.first().ok_or_else(|| CliError::internal("there is nothing to load"))?.plan;
         let files = system::raise_file_limit();
         let late =
             measure_wakeups(60, Ns::from_micros(700)).map_err(|e| CliError::internal(e.to_string()))?;
-        let started = started(&plan, &[], &options, files, &late);
+        let started = started(plan, &[], &options, files, &late);
+        let mut started = started;
+        if let [_, others @ ..] = &arms[..] {
+            let more = others.iter().filter_map(|arm| arm.plan.target.as_deref());
+            started.target =
+                std::iter::once(started.target.as_str()).chain(more).collect::<Vec<_>>().join(" and ");
+        }
         let Conduct { store, live, .. } = how;
         live.begin(&started, files);
         let recorder = Recorder::begin(store.as_ref(), &started)?;
         let view = RunView::new(started);
         Ok(Conductor {
-            plan,
-            protocol: Arc::new(protocol),
+            arms,
             options,
             epoch: Epoch::start(),
             store,
@@ -64,9 +76,9 @@ impl<P: Protocol> Conductor<P> {
         })
     }
 
-    /// The plan.
+    /// The plan of the first arm.
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        &self.arms[0].plan
     }
 
     /// Everything so far.
@@ -79,11 +91,18 @@ impl<P: Protocol> Conductor<P> {
         self.interrupted
     }
 
-    /// Puts the load of `test` on; `enough` sees the windows so far after each of them and says whether to end it.
-    pub fn leg(&mut self, test: Test, mut enough: impl FnMut(&[Window]) -> bool) -> Result<Leg, CliError> {
+    /// Puts the load of `test` on an arm, with the plan's seed moved by `turn`; `enough` sees the windows so far after each of them and says whether to end it.
+    pub fn leg(
+        &mut self,
+        arm: usize,
+        test: Test,
+        turn: u64,
+        mut enough: impl FnMut(&[Window]) -> bool,
+    ) -> Result<Leg, CliError> {
         let (tests, phases) = (self.view.started.tests.len(), self.view.started.phases.len());
-        let mut plan = self.plan.clone();
+        let mut plan = self.arms[arm].plan.clone();
         plan.tests = vec![test];
+        plan.seed = plan.seed.wrapping_add(turn);
         let described = describe(&plan, &[0]);
         let mut planned = Planned { tests: described.tests, phases: described.phases };
         planned.phases.iter_mut().for_each(|phase| phase.test = tests as u16);
@@ -93,7 +112,7 @@ impl<P: Protocol> Conductor<P> {
         let job = Job {
             plan: Arc::new(plan),
             tests: vec![0],
-            protocol: Arc::clone(&self.protocol),
+            protocol: Arc::clone(&self.arms[arm].protocol),
             options: self.options.clone(),
             control: control.clone(),
             unix_start: Ns::from_millis(self.view.started.started_unix_ms),

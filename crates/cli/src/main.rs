@@ -16,6 +16,7 @@ mod plans;
 mod requests;
 mod stop;
 mod stores;
+mod watch;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => commands::run::run(&args),
         Command::Bench(args) => commands::bench::run(&args),
+        Command::Compare(args) => commands::compare::run(&args),
         Command::Capacity(args) => commands::capacity::run(&args),
         Command::Plan(command) => commands::plan::run(&command),
         Command::Report(args) => commands::report::run(&args),

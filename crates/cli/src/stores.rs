@@ -35,6 +35,11 @@ pub fn open_to_read(given: Option<&Path>) -> Result<Store, CliError> {
     Store::open_read_only(&path).map_err(|e| CliError::usage(format!("failed to open the run store: {e}")))
 }
 
+/// The identifier of a stored run by its name, the begin of it, or `last`.
+pub fn find(store: &Store, name: &str) -> Result<String, CliError> {
+    store.find(name).map_err(|e| CliError::usage(format!("failed to find the run: {e}")))
+}
+
 /// The view of a stored run: `name` is a run's identifier, the begin of one, `last`, or an exported file.
 pub fn view(given: Option<&Path>, name: &str) -> Result<(String, RunView), CliError> {
     let as_file = Path::new(name);

@@ -8,7 +8,7 @@ mod tell;
 use crate::args::CapacityArgs;
 use crate::catalogue;
 use crate::conduct::Conduct;
-use crate::conductor::Conductor;
+use crate::conductor::{Arm, Conductor};
 use crate::exit::{self, CliError};
 use crate::grounds::Started;
 use crate::live::Live;
@@ -18,6 +18,7 @@ use crucible_engine::Options;
 use crucible_plan::{Plan, Test};
 use crucible_stats::capacity::{Answer, Finding, Proposal, Scale, Search, Settings, TrialResult};
 use load::Target;
+use std::sync::Arc;
 
 /// Length of windows: fine enough to end a hopeless trial soon.
 const WINDOW: Ns = Ns::from_millis(500);
@@ -38,7 +39,7 @@ pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
     let how = Conduct { store, shards: None, realtime: args.tell.realtime, live: Live::new(true) };
     let protocol = catalogue::protocol(&plan)
         .map_err(|why| CliError::usage(format!("failed to prepare the requests: {why}")))?;
-    let mut conductor = Conductor::begin(plan, protocol, options, how)?;
+    let mut conductor = Conductor::begin(vec![Arm { plan, protocol: Arc::new(protocol) }], options, how)?;
     let found = search_with(&mut conductor, search, &base, &target, args.tell.quiet)?;
     drop(ground);
     let json = tell::json(&found.finding, &target, scale);
@@ -139,7 +140,7 @@ fn search_with<P: crucible_core::Protocol>(
         };
         let test = load::test(base, &trial, scale);
         let steps = conductor.plan().steps.clone();
-        let leg = conductor.leg(test, |windows| {
+        let leg = conductor.leg(0, test, u64::from(trial.number), |windows| {
             let partial = TrialResult { trial, windows: target.windows(windows, &steps), ended_early: true };
             search.hopeless(&partial) || search.recovered(&partial)
         })?;

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod capacity;
+pub mod compare;
 pub mod demo;
 pub mod doctor;
 pub mod ground;

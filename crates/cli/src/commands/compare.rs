@@ -1,0 +1,127 @@
+//! `crucible compare`: two records, or two live systems in interleaved slices.
+
+mod duet;
+mod evidence;
+mod tell;
+
+use crate::args::CompareArgs;
+use crate::exit::{self, CliError};
+use crate::{out, stores};
+use crucible_record::Store;
+use crucible_stats::compare::{Comparison, Gauge, Settings, Verdict, compare};
+use evidence::Series;
+
+/// One comparison: what of, and what came out.
+pub(super) struct Compared {
+    /// The test.
+    pub(super) test: String,
+    /// Names of the arms.
+    pub(super) arms: [String; 2],
+    /// Scalars beside response times and counts.
+    pub(super) gauges: Vec<Gauge>,
+    /// What is said.
+    pub(super) comparison: Comparison,
+}
+
+/// Compares; the exit code says whether the second got worse.
+pub fn run(args: &CompareArgs) -> Result<u8, CliError> {
+    let settings = settings(args);
+    let compared = if args.duet {
+        duet::run(args, &settings)?
+    } else {
+        let store = stores::open(args.store.store.as_deref())?;
+        records(args, &store, &settings)?
+    };
+    if args.json {
+        let all: Vec<serde_json::Value> = compared.iter().map(tell::json).collect();
+        out::line(&serde_json::to_string_pretty(&all).unwrap_or_default());
+    } else if args.markdown {
+        compared.iter().flat_map(tell::markdown).for_each(|line| out::line(&line));
+    } else {
+        compared.iter().flat_map(tell::text).for_each(|line| out::line(&line));
+    }
+    Ok(code(&compared, args))
+}
+
+/// Worse is a failure; undecided in everything is inconclusive, so that a comparison that could not have seen anything
+/// is not a pass.
+fn code(compared: &[Compared], args: &CompareArgs) -> u8 {
+    let undecided = |one: &Compared| {
+        one.comparison.metrics.iter().all(|metric| matches!(metric.verdict, Verdict::Undecided(_)))
+    };
+    if compared.iter().any(|one| one.comparison.any_worse()) {
+        exit::FAIL
+    } else if compared.iter().any(undecided) && args.allow.is_none() {
+        exit::INCONCLUSIVE
+    } else {
+        exit::PASS
+    }
+}
+
+fn settings(args: &CompareArgs) -> Settings {
+    Settings {
+        alpha: args.alpha,
+        margin: args.margin / 100.0,
+        seed: args.seed.unwrap_or(1),
+        ..Settings::default()
+    }
+}
+
+/// Compares stored runs, test by test.
+fn records(args: &CompareArgs, store: &Store, settings: &Settings) -> Result<Vec<Compared>, CliError> {
+    let (first, second) = sides(args, store)?;
+    if let ([only], []) = (first.as_slice(), second.as_slice()) {
+        return duet::again(store, only, settings);
+    }
+    let read =
+        |names: &[String]| names.iter().map(|run| Series::read(store, run)).collect::<Result<Vec<_>, _>>();
+    let (a, b) = (read(&first)?, read(&second)?);
+    let mut compared = Vec::new();
+    for test in common_tests(&a, &b) {
+        let gauges = evidence::gauges(&a, &b);
+        let slices = |runs: &[Series]| runs.iter().map(|run| run.slices(&test, &gauges)).collect::<Vec<_>>();
+        let trials = crucible_stats::compare::Trials::Runs { a: slices(&a), b: slices(&b) };
+        let evidence = crucible_stats::compare::Evidence { gauges: gauges.clone(), trials };
+        let comparison = compare(&evidence, settings).map_err(|problems| told(&problems))?;
+        compared.push(Compared { test, arms: [first.join(", "), second.join(", ")], gauges, comparison });
+    }
+    if compared.is_empty() {
+        let names = |runs: &[Series]| runs.iter().flat_map(Series::tests).collect::<Vec<_>>().join(", ");
+        return Err(CliError::usage(format!(
+            "failed to compare: the runs have no test in common\n  the first has {}; the second has {}",
+            names(&a),
+            names(&b)
+        )));
+    }
+    Ok(compared)
+}
+
+pub(super) fn told(problems: &[crucible_stats::compare::Problem]) -> CliError {
+    let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    CliError::usage(format!("failed to compare\n  {}", list.join("\n  ")))
+}
+
+/// The runs of both sides, from words such as `last`, `RUN` or `RUN,RUN,RUN`, and `--baseline`.
+fn sides(args: &CompareArgs, store: &Store) -> Result<(Vec<String>, Vec<String>), CliError> {
+    let find = |word: &str| -> Result<Vec<String>, CliError> {
+        word.split(',').map(|name| stores::find(store, name.trim())).collect()
+    };
+    let given = |word: &Option<String>| word.as_deref().map(find).transpose();
+    let (a, b) = (given(&args.a)?, given(&args.b)?);
+    match (a, b, &args.baseline) {
+        (Some(a), Some(b), None) => Ok((a, b)),
+        (Some(b), None, Some(baseline)) => Ok((evidence::baseline(store, baseline, &b)?, b)),
+        (Some(a), None, None) => Ok((a, Vec::new())),
+        _ => Err(CliError::usage(
+            "failed to compare: two sides are needed\n  name two runs, or one and `--baseline last`, or use --duet with two addresses"
+                .to_owned(),
+        )),
+    }
+}
+
+fn common_tests(a: &[Series], b: &[Series]) -> Vec<String> {
+    let all =
+        |runs: &[Series], test: &str| runs.iter().all(|run| run.tests().iter().any(|name| name == test));
+    let first: Vec<String> = a.first().map(Series::tests).unwrap_or_default();
+    first.into_iter().filter(|test| all(a, test) && all(b, test)).collect()
+}

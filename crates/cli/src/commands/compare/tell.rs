@@ -1,0 +1,295 @@
+//! What is said of a comparison: 80 columns, Markdown with the key figures, JSON.
+
+use super::Compared;
+use crucible_core::{Ns, units};
+use crucible_stats::compare::{
+    Caveat, Change, Compared as Row, Comparison, Lack, Metric, Needs, Unit, Verdict, kpi,
+};
+use serde_json::{Value, json};
+
+fn metric(compared: &Compared, metric: &Metric) -> String {
+    match metric {
+        Metric::Throughput => "throughput".into(),
+        Metric::Errors => "errors".into(),
+        Metric::Mean => "mean".into(),
+        Metric::Percentile(share) => {
+            let percent = format!("{:.2}", share * 100.0);
+            format!("p{}", percent.trim_end_matches('0').trim_end_matches('.'))
+        }
+        Metric::Gauge(index) => {
+            compared.gauges.get(*index).map_or("gauge".into(), |gauge| gauge.name.clone())
+        }
+    }
+}
+
+fn value(compared: &Compared, row: &Row, value: f64) -> String {
+    if value.is_nan() {
+        return "-".into();
+    }
+    match &row.metric {
+        Metric::Throughput => format!("{}/s", units::show_number((value * 10.0).round() / 10.0)),
+        Metric::Errors => units::show_share(value),
+        Metric::Mean | Metric::Percentile(_) => Ns(value.max(0.0) as u64).to_string(),
+        Metric::Gauge(index) => match compared.gauges.get(*index) {
+            Some(gauge) if gauge.name.ends_with("memory") => units::show_bytes(value),
+            Some(gauge) if gauge.name.ends_with("cpu") => Ns((value * 1e9) as u64).to_string(),
+            _ => units::show_number(value),
+        },
+    }
+}
+
+fn percent(ratio: f64) -> String {
+    format!("{:+.1}%", (ratio - 1.0) * 100.0)
+}
+
+fn verdict(row: &Row) -> String {
+    match &row.verdict {
+        Verdict::Different(Change::Better) => "better".into(),
+        Verdict::Different(Change::Worse) => "WORSE".into(),
+        Verdict::Equivalent { within } => format!("same within {}", units::show_share(*within)),
+        Verdict::Undecided(needs) => format!("undecided{}", more(needs)),
+    }
+}
+
+fn more(needs: &Needs) -> String {
+    match (needs.lack, needs.seconds) {
+        (Lack::Evidence, _) => ": nothing measured".into(),
+        (_, Some(seconds)) => format!(", {} more an arm", Ns::from_secs(seconds.ceil() as u64)),
+        (Lack::Units, None) => match needs.units {
+            Some(more) => format!(": {more} more needed"),
+            None => ": too few".into(),
+        },
+        (Lack::Samples, None) => ": too few samples".into(),
+        (Lack::Precision, None) => ": too unsteady".into(),
+    }
+}
+
+fn unit(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Pairs => "pairs of slices",
+        Unit::Rounds => "starts of both systems",
+        Unit::Runs => "runs an arm",
+        Unit::Windows => "windows of one run an arm",
+    }
+}
+
+fn caveat(caveat: &Caveat) -> String {
+    match caveat {
+        Caveat::SingleRun => {
+            "each arm was run once: what differs from run to run cannot be told from a difference; use --duet, or \
+             several runs an arm"
+                .into()
+        }
+        Caveat::SingleStart => {
+            "both systems were started once: what differs from start to start cannot be told from a difference".into()
+        }
+        Caveat::UnequalToItself => {
+            "an arm differs from itself more often than it should: something else changes while it runs".into()
+        }
+        Caveat::UnequalLoad(ratio) => {
+            format!("the arms were offered different loads (B is {} of A)", units::show_share(*ratio))
+        }
+    }
+}
+
+/// The summary at 80 columns.
+pub(super) fn text(compared: &Compared) -> Vec<String> {
+    let comparison = &compared.comparison;
+    let mut lines = vec![
+        String::new(),
+        format!("{}: A {}, B {}", compared.test, compared.arms[0], compared.arms[1]),
+        format!("  {} {}, {:.0} s an arm", comparison.units, unit(comparison.unit), comparison.seconds),
+        String::new(),
+        format!("  {:<12} {:>11} {:>11} {:>8} {:>18}  verdict", "", "A", "B", "B to A", "95 % interval"),
+    ];
+    for row in &comparison.metrics {
+        let interval = row.interval.map_or("-".into(), |i| {
+            format!("{} to {}", percent(i.low), if i.high.is_finite() { percent(i.high) } else { "?".into() })
+        });
+        lines.push(format!(
+            "  {:<12} {:>11} {:>11} {:>8} {:>18}  {}",
+            metric(compared, &row.metric),
+            value(compared, row, row.a),
+            value(compared, row, row.b),
+            row.ratio.map_or("-".into(), percent),
+            interval,
+            verdict(row)
+        ));
+    }
+    lines.push(String::new());
+    if let Some(seen) = smallest(comparison) {
+        lines.push(format!("  a difference of {seen} in the median response time would have been seen"));
+    }
+    if let Some(check) = &comparison.self_check {
+        lines.push(format!(
+            "  of {} comparisons of an arm with itself, {} differed",
+            check.made, check.differed
+        ));
+    }
+    comparison.caveats.iter().for_each(|it| lines.push(format!("  note: {}", caveat(it))));
+    lines
+}
+
+fn smallest(comparison: &Comparison) -> Option<String> {
+    comparison.of(&Metric::Percentile(0.5))?.detectable.map(units::show_share)
+}
+
+/// A section of a document: summary, table, findings, strengths and weaknesses, recommendations. Every sentence follows
+/// from a row.
+pub(super) fn markdown(compared: &Compared) -> Vec<String> {
+    let comparison = &compared.comparison;
+    let cell = |text: &str| text.replace('|', "\\|");
+    let mut lines = vec![
+        format!("## Comparison: {}", cell(&compared.test)),
+        String::new(),
+        format!("A is `{}`, B is `{}`.", compared.arms[0].replace('`', "'"), compared.arms[1].replace('`', "'")),
+        String::new(),
+        "### Executive summary".into(),
+        String::new(),
+        summary(compared),
+        String::new(),
+        "### Performance comparison".into(),
+        String::new(),
+        "| figure | A | B | B to A | 95 % interval | verdict | smallest difference that would have been seen |".into(),
+        "|---|---:|---:|---:|---:|---|---:|".into(),
+    ];
+    for row in &comparison.metrics {
+        let interval =
+            row.interval.map_or("-".into(), |i| format!("{} to {}", percent(i.low), percent(i.high)));
+        lines.push(format!(
+            "| {} | {} | {} | {} | {interval} | {} | {} |",
+            cell(&metric(compared, &row.metric)),
+            value(compared, row, row.a),
+            value(compared, row, row.b),
+            row.ratio.map_or("-".into(), percent),
+            verdict(row),
+            row.detectable.map_or("-".into(), units::show_share),
+        ));
+    }
+    lines.extend([String::new(), "### Key performance indicators".into(), String::new()]);
+    lines.extend(indicators(compared));
+    let of = |change: Change| {
+        let rows = comparison.metrics.iter().filter(move |row| row.verdict == Verdict::Different(change));
+        rows.map(|row| {
+            format!("- {}: {}", metric(compared, &row.metric), row.ratio.map_or("-".into(), percent))
+        })
+        .collect::<Vec<_>>()
+    };
+    for (title, list) in [("Strengths of B", of(Change::Better)), ("Weaknesses of B", of(Change::Worse))] {
+        lines.extend([String::new(), format!("### {title}"), String::new()]);
+        lines.extend(if list.is_empty() { vec!["None was shown.".into()] } else { list });
+    }
+    lines.extend([String::new(), "### Recommendations".into(), String::new()]);
+    lines.extend(recommendations(compared));
+    if !comparison.caveats.is_empty() {
+        lines.extend([String::new(), "### To be kept in mind".into(), String::new()]);
+        lines.extend(comparison.caveats.iter().map(|it| format!("- {}", caveat(it))));
+    }
+    lines.push(String::new());
+    lines
+}
+
+fn summary(compared: &Compared) -> String {
+    let comparison = &compared.comparison;
+    let count =
+        |wanted: fn(&Verdict) -> bool| comparison.metrics.iter().filter(|row| wanted(&row.verdict)).count();
+    format!(
+        "Of {} figures B is better in {}, worse in {}, the same in {}; {} are undecided. The evidence is {} {} of {:.0} s an \
+         arm in all.",
+        comparison.metrics.len(),
+        count(|v| *v == Verdict::Different(Change::Better)),
+        count(|v| *v == Verdict::Different(Change::Worse)),
+        count(|v| matches!(v, Verdict::Equivalent { .. })),
+        count(|v| matches!(v, Verdict::Undecided(_))),
+        comparison.units,
+        unit(comparison.unit),
+        comparison.seconds
+    )
+}
+
+fn indicators(compared: &Compared) -> Vec<String> {
+    let row = |metric: &Metric| compared.comparison.of(metric);
+    let mut lines = Vec::new();
+    if let Some(improvement) = row(&Metric::Throughput).and_then(|row| kpi::improvement_percent(row.a, row.b))
+    {
+        lines.push(format!("- performance improvement (throughput): {improvement:+.1} %"));
+    }
+    for (index, gauge) in compared.gauges.iter().enumerate() {
+        let change = row(&Metric::Gauge(index)).and_then(|row| kpi::improvement_percent(row.a, row.b));
+        if let Some(change) = change {
+            lines.push(format!("- {}: {change:+.1} %", gauge.name));
+        }
+    }
+    if let Some(row) = row(&Metric::Errors) {
+        lines.push(format!("- error rate: {:.3} % and {:.3} %", row.a * 100.0, row.b * 100.0));
+    }
+    lines
+}
+
+fn recommendations(compared: &Compared) -> Vec<String> {
+    let comparison = &compared.comparison;
+    let mut lines: Vec<String> = Vec::new();
+    if comparison.any_worse() {
+        let worse: Vec<String> = comparison
+            .different()
+            .filter(|row| row.verdict == Verdict::Different(Change::Worse))
+            .map(|row| metric(compared, &row.metric))
+            .collect();
+        lines.push(format!("- Do not replace A by B before {} is understood.", worse.join(", ")));
+    } else if comparison.different().next().is_some() {
+        lines.push(
+            "- B can replace A: it is better where it differs, and nothing was shown to be worse.".into(),
+        );
+    }
+    let longest = comparison.metrics.iter().filter_map(|row| match &row.verdict {
+        Verdict::Undecided(needs) => needs.seconds.map(|seconds| (seconds, metric(compared, &row.metric))),
+        _ => None,
+    });
+    if let Some((seconds, name)) = longest.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        lines.push(format!(
+            "- {:.0} s more an arm would decide what is undecided ({name} takes longest).",
+            seconds
+        ));
+    }
+    if lines.is_empty() {
+        lines.push("- Nothing follows: no difference was shown.".into());
+    }
+    lines
+}
+
+/// For machines. Shapes: `docs/reference/compare-json.md`.
+pub(super) fn json(compared: &Compared) -> Value {
+    let comparison = &compared.comparison;
+    let number = |value: f64| if value.is_finite() { json!(value) } else { Value::Null };
+    let row = |row: &Row| {
+        let (word, detail) = match &row.verdict {
+            Verdict::Different(Change::Better) => ("better", Value::Null),
+            Verdict::Different(Change::Worse) => ("worse", Value::Null),
+            Verdict::Equivalent { within } => ("equivalent", json!({"within": within})),
+            Verdict::Undecided(needs) => {
+                ("undecided", json!({"more_units": needs.units, "more_seconds": needs.seconds.map(number)}))
+            }
+        };
+        json!({
+            "metric": metric(compared, &row.metric), "a": number(row.a), "b": number(row.b),
+            "ratio": row.ratio, "interval": row.interval.map(|i| json!([number(i.low), number(i.high)])),
+            "p": number(row.p), "adjusted_p": number(row.adjusted_p), "verdict": word, "detail": detail,
+            "detectable": row.detectable,
+        })
+    };
+    json!({
+        "test": compared.test,
+        "a": compared.arms[0],
+        "b": compared.arms[1],
+        "unit": unit(comparison.unit),
+        "units": comparison.units,
+        "seconds": comparison.seconds,
+        "metrics": comparison.metrics.iter().map(row).collect::<Vec<_>>(),
+        "self_check": comparison.self_check.map(|check| json!({"made": check.made, "differed": check.differed})),
+        "caveats": comparison.caveats.iter().map(caveat).collect::<Vec<_>>(),
+        "shift": comparison.shift.iter().map(|point| {
+            json!({"share": point.share, "a_ns": point.a, "b_ns": point.b, "ratio": point.ratio,
+                "band": [number(point.band.low), number(point.band.high)]})
+        }).collect::<Vec<_>>(),
+    })
+}
