@@ -55,6 +55,16 @@ const TURN: Ns = Ns::from_micros(200);
 /// Sessions of failed setups are tried again after this long.
 const SETUP_RETRY: Ns = Ns::from_secs(1);
 
+/// The only place where a session runs.
+#[inline]
+pub(crate) fn operate<'a, 'p: 'a, S: Session>(
+    session: &'a mut S,
+    call: Call<'a>,
+    probe: &'a mut Probe<'p>,
+) -> impl Future<Output = Outcome> + use<'a, 'p, S> {
+    session.run(call, probe)
+}
+
 impl<C: Clock, W: Worker> Shard<C, W> {
     pub(crate) fn new_user(&self, vu: VuId, scenario: ScenarioId) -> User<W::Session> {
         let seed = self.plan.seed;
@@ -69,7 +79,7 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         }
     }
 
-    /// Does one step: the only place where a session runs.
+    /// Does one step.
     async fn operation(
         &self,
         user: &mut User<W::Session>,
@@ -88,7 +98,7 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         user.scope.unix = self.unix_start + start.started;
         let call = Call { step, scope: &mut user.scope };
         let outcome = {
-            let running = std::pin::pin!(user.session.run(call, probe));
+            let running = std::pin::pin!(operate(&mut user.session, call, probe));
             CutOff { shard: self, place, inner: running }.await
         };
         let finished = self.clock.now();

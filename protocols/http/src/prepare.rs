@@ -110,7 +110,7 @@ impl Prepared {
             payload: spec.payload.clone(),
             content_type,
             expects,
-            reads_head: false,
+            reads_head: settings.keep_heads,
             reads_body: false,
             takes: !spec.saves.is_empty()
                 || !spec.feeds.is_empty()
@@ -144,7 +144,8 @@ impl Prepared {
             From::Answer(source) => Some(source),
             From::Scope(..) => None,
         }));
-        self.reads_head = self.checks.iter().any(Check::reads_head)
+        self.reads_head = self.reads_head
+            || self.checks.iter().any(Check::reads_head)
             || sources.iter().any(|source| source.reads_head())
             || self.digest.is_some();
         self.reads_body =

@@ -41,6 +41,8 @@ pub struct HttpSession {
     challenge: Option<Box<Challenge>>,
     /// Path and query of the last request, if they differ between requests: what relative redirects start from.
     target: Vec<u8>,
+    /// The head of the last answer, if the settings keep it.
+    last_head: Option<Box<[u8]>>,
 }
 
 /// What stays the same during one operation.
@@ -61,8 +63,19 @@ impl HttpSession {
             jar: None,
             challenge: None,
             target: Vec::new(),
+            last_head: None,
             shard,
         }
+    }
+
+    /// Names and values of the headers of the last answer, as far as they are text; none if there was no answer or
+    /// [`crate::HttpSettings::keep_heads`] is off.
+    pub fn last_head(&self) -> impl Iterator<Item = (&str, &str)> {
+        let head = self.last_head.as_deref().unwrap_or_default();
+        head.split(|byte| *byte == b'\n').skip(1).filter_map(|line| {
+            let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
+            Some((name, value.trim()))
+        })
     }
 
     /// An idle connection to the origin that is still good.
@@ -369,7 +382,7 @@ impl HttpSession {
     /// Checks, saved values, outcome and words of a complete answer.
     #[inline]
     fn finish(
-        &self,
+        &mut self,
         operation: Operation<'_>,
         mut answer: Incoming,
         scope: &mut Scope,
@@ -406,6 +419,9 @@ impl HttpSession {
         if let Some(body) = answer.sink.keep.take() {
             shard.give_back(body);
         }
+        if shard.settings.keep_heads {
+            self.last_head = Some(answer.kept_head.into());
+        }
         outcome
     }
 }
@@ -418,6 +434,7 @@ impl Session for HttpSession {
             return Outcome::Failed;
         };
         self.slot.arm(step.timeouts.total);
+        self.last_head = None;
         let started = probe.marked_at();
         let operation = Operation { shard: &shard, step, started };
         let scope = call.scope;

@@ -41,6 +41,8 @@ pub struct HttpSettings {
     pub dns: DnsSettings,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// Whether a session keeps the head of its last answer for whoever drives it; see [`crate::HttpSession::last_head`].
+    pub keep_heads: bool,
 }
 
 /// Who owns idle connections.
@@ -160,6 +162,7 @@ impl Default for HttpSettings {
             resolve: Vec::new(),
             dns: DnsSettings::default(),
             timeouts: Timeouts::default(),
+            keep_heads: false,
         }
     }
 }
