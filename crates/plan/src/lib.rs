@@ -8,7 +8,9 @@
 
 mod components;
 mod env;
+mod feeds;
 mod hash;
+mod journey;
 mod mask;
 pub mod model;
 mod names;
@@ -16,12 +18,14 @@ pub mod program;
 pub mod read;
 mod scenarios;
 pub mod schema;
+mod steps;
 pub mod suites;
 mod test_table;
 #[cfg(test)]
 mod testing;
 mod think;
 mod thresholds;
+mod until;
 mod yaml;
 
 pub use components::MONITOR_EVERY;

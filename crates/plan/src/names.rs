@@ -1,7 +1,7 @@
 //! Names of steps: unique over the plan, stable, and fit for a table of 80 columns.
 
 use crate::model::{Scenario, Step, StepRole};
-use crate::scenarios::Draft;
+use crate::steps::Draft;
 use crucible_core::{Diagnostics, Fields, Position, StepId};
 use std::collections::{HashMap, HashSet};
 
@@ -85,6 +85,13 @@ pub(crate) fn assign(drafts: Vec<Draft>, scenarios: &[Scenario], diagnostics: &D
             names[*index] = Some(free(base, &mut taken, &mut numbers));
         }
     }
+    // rows of a transaction are called like its step, so they come last
+    for (index, draft) in drafts.iter().enumerate() {
+        if let Some((step, words)) = draft.of {
+            let base = names[usize::from(step.0)].clone().unwrap_or_default();
+            names[index] = Some(free(format!("{base} {words}"), &mut taken, &mut numbers));
+        }
+    }
     let steps = drafts.into_iter().zip(names).enumerate();
     steps
         .map(|(index, (draft, name))| Step {
@@ -94,7 +101,7 @@ pub(crate) fn assign(drafts: Vec<Draft>, scenarios: &[Scenario], diagnostics: &D
             role: draft.role,
             protocol: draft.protocol,
             think: draft.think,
-            fail: 0.0,
+            fail: draft.fail.unwrap_or(0.0),
             measures: draft.measures,
             spec: draft.spec,
         })
@@ -105,7 +112,9 @@ pub(crate) fn assign(drafts: Vec<Draft>, scenarios: &[Scenario], diagnostics: &D
 fn shared(drafts: &[Draft]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut known: HashMap<&str, usize> = HashMap::new();
-    for (index, draft) in drafts.iter().enumerate().filter(|(_, draft)| draft.given.is_none()) {
+    for (index, draft) in
+        drafts.iter().enumerate().filter(|(_, draft)| draft.given.is_none() && draft.of.is_none())
+    {
         let group = *known.entry(&draft.spec.default_name).or_insert_with(|| {
             groups.push(Vec::new());
             groups.len() - 1

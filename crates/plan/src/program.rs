@@ -6,7 +6,7 @@
 //! bound.
 
 use crate::model::Think;
-use crucible_core::{Ns, Slot, StepId, Template};
+use crucible_core::{Ns, Slot, StepId, Template, Value};
 use std::sync::Arc;
 
 /// See the module text. Empty programs do nothing.
@@ -28,16 +28,16 @@ pub enum Op {
     /// Pause before whatever comes next.
     Pause(Think),
     /// Give a variable a value.
-    Set(Slot, Template),
+    Set(Slot, Given),
     /// Go on elsewhere.
     Jump(i32),
     /// Go on elsewhere unless the condition holds.
     JumpUnless(Template, i32),
     /// Go on at one of several places, drawn by weight.
     Draw(Draw),
-    /// Begin a loop; go on elsewhere if it has no round.
+    /// Begin a loop; go on elsewhere (behind its end) if it has no round.
     LoopBegin(Rounds, i32),
-    /// End of a round: go back to the first operation of the round if there is another one.
+    /// End of a round: go back to the operation behind the loop's begin if there is another round.
     LoopEnd(i32),
     /// A timed span begins: the row of the step table that it is counted in.
     GroupBegin(StepId),
@@ -49,6 +49,15 @@ pub enum Op {
     Stop,
 }
 
+/// What a variable is given.
+#[derive(Clone, Debug)]
+pub enum Given {
+    /// Always this.
+    Value(Value),
+    /// What this comes to.
+    Template(Template),
+}
+
 /// How often a loop goes round.
 #[derive(Clone, Debug)]
 pub enum Rounds {
@@ -56,8 +65,8 @@ pub enum Rounds {
     Times(u64),
     /// As often as a value says, at most so often.
     Value(Template, u64),
-    /// At most so often; the condition stands behind it as a jump of its own.
-    Most(u64),
+    /// As long as the condition holds before a round, at most so often.
+    While(Template, u64),
     /// Once for each item of a list, at most so often; the item is put into the variable.
     Each {
         /// Gets the item.

@@ -4,11 +4,12 @@
 //! Every reader notes its mistakes and goes on with what it has, so that all mistakes are told at once; a plan is
 //! handed out only if there was none.
 
-use crate::model::{LatenessBudget, Plan};
+use crate::journey::Flows;
+use crate::model::{LatenessBudget, Plan, Step};
 use crate::program::OpenFeeder;
 use crate::scenarios::ScenarioReader;
 use crate::thresholds::Names;
-use crate::{components, env, hash, mask, names, suites, test_table, thresholds, yaml};
+use crate::{components, env, feeds, hash, mask, names, suites, test_table, thresholds, yaml};
 use crucible_core::protocol::StepContext;
 use crucible_core::symbols::BUILT_IN;
 use crucible_core::{
@@ -72,6 +73,18 @@ pub(crate) const TOP_KEYS: &[Key] = &[
         schema: r##"{"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/scenario"}}"##,
         doc: "What the kinds of users do, by name. With one kind, `steps` or `tasks` may stand at the top instead.",
         example: "{reader: {steps: [{get: /}]}}",
+    },
+    Key {
+        name: "data",
+        schema: r##"{"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/data"}}"##,
+        doc: "Sources of rows by name; `${name.column}` is a value of the user's row.",
+        example: "{pupils: {csv: pupils.csv, pick: unique}}",
+    },
+    Key {
+        name: "flows",
+        schema: r##"{"type": "object", "minProperties": 1, "additionalProperties": {"oneOf": [{"$ref": "#/$defs/step"}, {"type": "array", "items": {"$ref": "#/$defs/step"}}]}}"##,
+        doc: "Steps that several scenarios share, by name; `use: NAME` does them.",
+        example: "{login: [{post: /login}]}",
     },
     Key {
         name: "tests",
@@ -173,7 +186,10 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     // read even if another one is used, so that a mistake in it is told
     let seed = fields.count("seed");
     let seed = options.seed.or(seed).unwrap_or(DEFAULT_SEED);
-    let symbols = Rc::new(Symbols::new(options.expressions.clone(), Vec::new()));
+    let feeds = feeds::read(&fields, options.open_feeder, &options.folder, seed, diagnostics);
+    let columns =
+        feeds.iter().map(|placed| (placed.feed.name.clone(), placed.feed.source.columns().to_vec()));
+    let symbols = Rc::new(Symbols::new(options.expressions.clone(), columns.collect()));
     let context =
         StepContext { target: target.clone(), folder: options.folder.clone(), symbols: Rc::clone(&symbols) };
 
@@ -186,9 +202,11 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
         settings.insert(grammar.protocol(), read);
     }
 
-    let mut reader = ScenarioReader::new(options.grammars, &context, diagnostics);
+    let flows = Flows::new(&fields, diagnostics);
+    let mut reader = ScenarioReader::new(options.grammars, &context, flows, diagnostics);
     let plan_name = name.clone().unwrap_or_else(|| "plan".into());
     let scenarios = reader.read_all(&fields, &plan_name);
+    let around = test_table::around(&fields, &scenarios, &mut reader);
     let (drafts, measures) = reader.finish();
     let steps = names::assign(drafts, &scenarios, diagnostics);
     tell_unknown(&symbols, diagnostics);
@@ -199,12 +217,15 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     let common = fields.get("thresholds");
     let common = common.map(|node| thresholds::read(node, "thresholds", &names, diagnostics));
     let ground = suites::ground(&fields);
-    let tests = test_table::read_all(&fields, &names, &common.unwrap_or_default(), diagnostics);
+    let tests = test_table::read_all(&fields, &names, &common.unwrap_or_default(), around, diagnostics);
+    let mut scenarios = scenarios;
+    feeds::settle(&mut scenarios, &tests, &feeds, seed, diagnostics);
     let suites = suites::read(&fields, &tests, diagnostics);
     fields.finish();
     if diagnostics.has_errors() {
         return None;
     }
+    remarks.extend(injected(&steps));
     Some(Plan {
         hash: hash_of(text, &root, target.as_deref(), seed),
         text: mask::mask(text),
@@ -214,7 +235,7 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
         scenarios,
         steps,
         measures,
-        feeders: Vec::new(),
+        feeders: feeds.into_iter().map(|placed| placed.feed).collect(),
         variables: symbols.names(),
         tests,
         suites,
@@ -226,6 +247,16 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
         remarks,
         warnings: Vec::new(),
     })
+}
+
+/// What reports say of failures of our own making.
+fn injected(steps: &[Step]) -> Vec<String> {
+    let told = steps.iter().filter(|step| step.fail > 0.0);
+    told.map(|step| {
+        let percent = (step.fail * 1e6).round() / 1e4;
+        format!("{percent}% of `{}` are failed on our side, unsent, as the plan asks", step.name)
+    })
+    .collect()
 }
 
 /// Variables that something uses and nothing saves.

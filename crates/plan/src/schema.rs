@@ -3,7 +3,9 @@
 //! [`crate::read()`].
 
 use crate::model::LatenessBudget;
-use crate::{components, read, scenarios, suites, test_table, think, thresholds, yaml};
+use crate::{
+    components, feeds, journey, read, scenarios, steps, suites, test_table, think, thresholds, until, yaml,
+};
 use crucible_core::{Diagnostics, Key, Node, NodeKind, StepGrammar};
 use crucible_schedule::PROFILES;
 use serde_json::{Map, Value, json};
@@ -13,7 +15,7 @@ pub fn schema(grammars: &[&dyn StepGrammar]) -> Value {
     let mut top = properties(read::TOP_KEYS);
     top.extend(properties(components::TOP_KEYS));
     // without `scenarios`, the keys of the only one stand at the top, but for its weight
-    top.extend(properties(&scenarios::SCENARIO_KEYS[1..]));
+    top.extend(scenarios::own_keys().map(|key| (key.name.to_owned(), property(key))));
     for grammar in grammars {
         top.extend(properties(grammar.settings_keys()));
     }
@@ -51,11 +53,15 @@ fn definitions(grammars: &[&dyn StepGrammar]) -> Value {
         ]},
         "normal": table(properties(think::NORMAL_KEYS)),
         "scenario": table(properties(scenarios::SCENARIO_KEYS)),
-        "step": step(grammars, scenarios::STEP_KEYS),
-        "task": {"anyOf": [
-            step(grammars, &[scenarios::STEP_KEYS, &scenarios::TASK_KEYS[..1]].concat()),
-            required(table(properties(scenarios::TASK_KEYS)), "steps"),
-        ]},
+        "lifetime": table(properties(scenarios::LIFETIME_KEYS)),
+        "refresh": required(table(properties(scenarios::REFRESH_KEYS)), "steps"),
+        "condition": {"type": ["string", "boolean"]},
+        "step": item(grammars, &[]),
+        "task": item(grammars, &[WEIGHT]),
+        "until": step(grammars, until::UNTIL_KEYS),
+        "times": table(properties(until::TIMES_KEYS)),
+        "reread": required(table(properties(until::REREAD_KEYS)), "after"),
+        "data": {"anyOf": feeds::KIND_KEYS.iter().map(data).collect::<Vec<_>>()},
         "test": test(),
         "thresholds": {
             "type": "object",
@@ -125,6 +131,31 @@ fn required(mut table: Value, key: &str) -> Value {
 fn described(mut schema: Value, text: &str) -> Value {
     schema["description"] = text.into();
     schema
+}
+
+/// How often a task is drawn.
+const WEIGHT: Key = Key {
+    name: "weight",
+    schema: r##"{"$ref": "#/$defs/weight"}"##,
+    doc: "How often it is drawn, relative to the other tasks; 1 unless given.",
+    example: "5",
+};
+
+/// What may stand in a list of steps: a step, one of the words, or a word without a table.
+fn item(grammars: &[&dyn StepGrammar], more: &[Key]) -> Value {
+    let mut forms =
+        vec![step(grammars, &[steps::STEP_KEYS, more].concat()), json!({"enum": ["skip", "stop_vu"]})];
+    for word in journey::WORDS {
+        forms.push(required(table(properties(&[word.keys, more].concat())), word.keys[0].name));
+    }
+    json!({"anyOf": forms})
+}
+
+/// A source of rows of one kind; its own options are not known here.
+fn data(kind: &Key) -> Value {
+    let mut keys = properties(feeds::FEED_KEYS);
+    keys.insert(kind.name.to_owned(), property(kind));
+    json!({"type": "object", "properties": keys, "required": [kind.name]})
 }
 
 /// A step of any of the grammars: one of its openers, its own keys, and the common ones.

@@ -1,10 +1,13 @@
 //! The `tests` table: a load, the scenarios that take part, and the thresholds that hold for that test.
 
-use crate::model::Test;
+use crate::journey::STEPS_SCHEMA;
+use crate::model::{Scenario, Test};
 use crate::names;
+use crate::program::Program;
+use crate::scenarios::ScenarioReader;
 use crate::thresholds::{self, Names, Placed};
 use crucible_core::threshold::{Band, Measure, Subject, Threshold};
-use crucible_core::{Diagnostics, Fields, Key, Node, Ns, ScenarioId, fields};
+use crucible_core::{Diagnostics, FeederId, Fields, Key, Node, NodeKind, Ns, Position, ScenarioId, fields};
 use crucible_schedule::Load;
 
 /// Keys of a test, without those of the load.
@@ -16,12 +19,66 @@ pub(crate) const TEST_KEYS: &[Key] = &[
         example: "[pupil, teacher]",
     },
     Key {
+        name: "setup",
+        schema: STEPS_SCHEMA,
+        doc: "Done once before the load, by a user of its own; every user begins with what it saves.",
+        example: "[{post: /items, save: {item: json.id}}]",
+    },
+    Key {
+        name: "teardown",
+        schema: STEPS_SCHEMA,
+        doc: "Done once after the load, by the same user.",
+        example: "[{delete: \"/items/${item}\"}]",
+    },
+    Key {
         name: "thresholds",
         schema: r##"{"$ref": "#/$defs/thresholds"}"##,
         doc: "What is demanded in this test; replaces what the plan demands of the same subject and measure.",
         example: r#"{"*": {p95: 2s}}"#,
     },
 ];
+
+/// What a test does around its load.
+#[derive(Default)]
+pub(crate) struct Around {
+    setup: Program,
+    teardown: Program,
+    feeds: Vec<FeederId>,
+}
+
+/// Reads `setup` and `teardown` of all tests, by test: their steps are steps of the plan like all others, so they are
+/// read before names are given. They count as steps of the test's first scenario.
+pub(crate) fn around<'a>(
+    root: &Fields<'a>,
+    scenarios: &[Scenario],
+    reader: &mut ScenarioReader<'a>,
+) -> Vec<Around> {
+    let Some(NodeKind::Map(tests)) = root.get("tests").map(|node| &node.kind) else { return Vec::new() };
+    let read = |(name, _, node): &'a (String, Position, Node)| {
+        let mut around = Around::default();
+        let silent =
+            !matches!(&node.kind, NodeKind::Map(map) if map.get("setup").or(map.get("teardown")).is_some());
+        if silent {
+            return around;
+        }
+        let Some(fields) = Fields::new(node, format!("tests.{name}"), reader.diagnostics) else {
+            return around;
+        };
+        let chosen = fields.list("scenarios").unwrap_or_default().iter().find_map(|node| {
+            let name = node.scalar()?;
+            scenarios.iter().find(|scenario| scenario.name == name)
+        });
+        let id = chosen.map_or(ScenarioId(0), |scenario| scenario.id);
+        let (setup, mut feeds) = reader.of_test(&fields, "setup", id);
+        let (teardown, more) = reader.of_test(&fields, "teardown", id);
+        feeds.extend(more);
+        feeds.sort_unstable();
+        feeds.dedup();
+        around = Around { setup, teardown, feeds };
+        around
+    };
+    tests.entries.iter().map(read).collect()
+}
 
 /// Most tests in a plan: their indices have 16 bits in records.
 const TESTS_MAX: usize = 10_000;
@@ -37,6 +94,7 @@ pub(crate) fn read_all(
     root: &Fields<'_>,
     names: &Names,
     common: &[Placed],
+    around: Vec<Around>,
     diagnostics: &Diagnostics,
 ) -> Vec<Test> {
     let missing = |at, message: &str| {
@@ -49,15 +107,19 @@ pub(crate) fn read_all(
     let Some(table) = Fields::new(node, "tests", diagnostics) else { return Vec::new() };
     let mut tests = Vec::new();
     let mut empty = true;
+    let mut around = around.into_iter();
     for (name, at, node) in table.all() {
         empty = false;
+        let around = around.next().unwrap_or_default();
         let path = table.path_of(name);
         if tests.len() >= TESTS_MAX {
             diagnostics.error(at, &path, format!("more than {TESTS_MAX} tests"), "split the plan");
             break;
         }
         names::check_at(diagnostics, at, &path, name);
-        tests.extend(read_one(name, node, path, names, common, diagnostics));
+        let test = read_one(name, node, path, names, common, diagnostics);
+        let Around { setup, teardown, feeds } = around;
+        tests.extend(test.map(|test| Test { setup, teardown, feeds, ..test }));
     }
     if empty {
         missing(node.at, "there is no test in it");
@@ -75,6 +137,8 @@ fn read_one(
 ) -> Option<Test> {
     let fields = Fields::new(node, path, diagnostics)?;
     fields.expect(TEST_KEYS);
+    // read already, in `around`
+    let _ = (fields.get("setup"), fields.get("teardown"));
     let scenarios = scenarios(&fields, names);
     let own = match fields.get("thresholds") {
         Some(node) => thresholds::read(node, &fields.path_of("thresholds"), names, diagnostics),

@@ -1,8 +1,8 @@
 //! A made-up protocol and short ways to read plans, for this crate's tests.
 
-use crate::{Plan, ReadOptions, read};
+use crate::{FeederSpec, Plan, ReadOptions, read};
 use crucible_core::protocol::StepContext;
-use crucible_core::{Fields, Key, StepGrammar, StepSpec};
+use crucible_core::{Feeder, Fields, Key, NodeKind, Row, StepGrammar, StepSpec, Template, Value};
 use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ const STEP: &[Key] = &[
     key("body", r#"{"type": "string"}"#, "x=1"),
     key("timeout", r#"{"type": "string"}"#, "5s"),
     key("check", r#"{"type": "object"}"#, "{status: 200}"),
+    key("save", r#"{"type": "object"}"#, "{id: json.id}"),
 ];
 const SETTINGS: &[Key] = &[key("tls", r#"{"type": "object"}"#, "{verify: false}")];
 
@@ -42,12 +43,20 @@ impl StepGrammar for Echo {
         SETTINGS
     }
 
-    fn step(&self, fields: &Fields<'_>, _context: &StepContext) -> Option<StepSpec> {
+    fn step(&self, fields: &Fields<'_>, context: &StepContext) -> Option<StepSpec> {
+        if let Some(table) = fields.table("save") {
+            table.all().for_each(|(name, _, _)| drop(context.symbols.define(name)));
+        }
         for key in ["headers", "json", "body", "check"] {
             fields.get(key);
         }
         fields.duration("timeout");
         let (get, post) = (fields.text("get"), fields.text("post"));
+        for (key, text) in [("get", &get), ("post", &post)] {
+            if let Some(Err(hint)) = text.as_ref().map(|text| Template::parse(text, &context.symbols)) {
+                fields.error(key, "this cannot be read here", hint);
+            }
+        }
         let default_name = match (get, post) {
             (Some(path), _) => format!("GET {path}"),
             (_, Some(path)) => format!("POST {path}"),
@@ -73,6 +82,38 @@ impl StepGrammar for Echo {
     }
 }
 
+/// Rows that stand in the plan itself.
+#[derive(Debug)]
+struct Rows {
+    columns: Vec<String>,
+    rows: Vec<Row>,
+}
+
+impl Feeder for Rows {
+    fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    fn rows(&self) -> Option<u64> {
+        Some(self.rows.len() as u64)
+    }
+
+    fn row(&self, index: u64) -> Result<Row, String> {
+        Ok(Arc::clone(&self.rows[index as usize]))
+    }
+}
+
+fn open_feeder(spec: &FeederSpec) -> Result<Arc<dyn Feeder>, String> {
+    let NodeKind::List(rows) = &spec.source.kind else { return Err("no file is read here\nuse rows".into()) };
+    let columns = rows.iter().filter_map(|row| row.as_map()).flat_map(|map| &map.entries);
+    let columns = columns.map(|(name, _, _)| name.clone()).collect();
+    let row = |node: &crucible_core::Node| -> Row {
+        let entries = node.as_map().into_iter().flat_map(|map| &map.entries);
+        entries.map(|(_, _, node)| Value::text(&node.scalar().unwrap_or_default())).collect()
+    };
+    Ok(Arc::new(Rows { columns, rows: rows.iter().map(row).collect() }))
+}
+
 /// Variables of every test.
 pub(crate) fn env(name: &str) -> Option<String> {
     match name {
@@ -89,7 +130,7 @@ pub(crate) fn options() -> ReadOptions<'static> {
         env: &env,
         folder: PathBuf::from("."),
         expressions: None,
-        open_feeder: crate::NO_FEEDERS,
+        open_feeder: &open_feeder,
         target: None,
         seed: None,
     }

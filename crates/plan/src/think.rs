@@ -30,13 +30,13 @@ pub(crate) const NORMAL_KEYS: &[Key] = &[
     },
 ];
 
-/// The `think` of a scenario or step; `None` if there is none or it cannot be read.
-pub(crate) fn read(fields: &Fields<'_>) -> Option<Think> {
-    let node = fields.get("think")?;
+/// The pause under `key`; `None` if there is none or it cannot be read.
+pub(crate) fn read(fields: &Fields<'_>, key: &'static str) -> Option<Think> {
+    let node = fields.get(key)?;
     if !matches!(node.kind, NodeKind::Map(_)) {
-        return fields.parse("think", parse);
+        return fields.parse(key, parse);
     }
-    let table = fields.table("think")?;
+    let table = fields.table(key)?;
     table.expect(THINK_KEYS);
     let normal = table.table("normal");
     let exponential = table.duration("exponential");
@@ -61,7 +61,7 @@ pub(crate) fn read(fields: &Fields<'_>) -> Option<Think> {
         }
         (None, None) => {
             if !table.has("normal") && !table.has("exponential") {
-                fields.error("think", "this says no think time", "write `1s..3s` or `{exponential: 2s}`");
+                fields.error(key, "this says no time", "write `1s..3s` or `{exponential: 2s}`");
             }
             None
         }

@@ -148,7 +148,7 @@ fn each_mistake_has_its_words() {
     check("scenarios: {a: {weight: -1, steps: [{get: /}]}}", "give it a weight above 0");
     check("scenarios: {a: {steps: [{get: /}]}}\nsteps: [{get: /}]", "move it into a scenario");
     check("scenarios: {a: {think: 3s..1s, steps: [{get: /}]}}", "the shorter one comes first: 1.00s..3.00s");
-    check("scenarios: {a: {think: {}, steps: [{get: /}]}}", "this says no think time");
+    check("scenarios: {a: {think: {}, steps: [{get: /}]}}", "this says no time");
     check("scenarios: {a: {think: {normal: {mean: 1s}}, steps: [{get: /}]}}", "a mean and a deviation");
     check("steps: [{name: a, get: /}, {name: a, get: /}]", "two steps are called \"a\" (rename one of them");
     check("steps: [{name: \"*\", get: /}]", "has a meaning in thresholds");

@@ -63,14 +63,22 @@ fn every_row_is_complete() {
         read::GENERATOR_KEYS,
         read::LATENESS_KEYS,
         scenarios::SCENARIO_KEYS,
-        scenarios::STEP_KEYS,
-        scenarios::TASK_KEYS,
+        scenarios::LIFETIME_KEYS,
+        scenarios::REFRESH_KEYS,
+        steps::STEP_KEYS,
+        until::UNTIL_KEYS,
+        until::TIMES_KEYS,
+        until::REREAD_KEYS,
+        feeds::FEED_KEYS,
+        feeds::KIND_KEYS,
         test_table::TEST_KEYS,
         think::THINK_KEYS,
         think::NORMAL_KEYS,
         thresholds::OPTION_KEYS,
     ];
-    for key in own.into_iter().flatten().chain(PROFILES.iter().flat_map(|profile| profile.keys)) {
+    let words = journey::WORDS.iter().flat_map(|word| word.keys);
+    for key in own.into_iter().flatten().chain(words).chain(PROFILES.iter().flat_map(|profile| profile.keys))
+    {
         assert!(serde_json::from_str::<Value>(key.schema).is_ok(), "{}: {}", key.name, key.schema);
         assert!(!key.doc.is_empty() && from_yaml(key.example).is_some(), "{}", key.name);
     }
