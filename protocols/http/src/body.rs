@@ -11,11 +11,11 @@ const CHUNK_LINE_LIMIT: u32 = 4 << 10;
 const TRAILER_LIMIT: u32 = 16 << 10;
 
 /// Why a body cannot be read: class and words.
-pub(crate) type BodyError = (ErrorClass, &'static str);
+pub type BodyError = (ErrorClass, &'static str);
 
 /// Where a body ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
+pub enum Framing {
     /// After this many more bytes.
     Length(u64),
     /// After the last chunk.
@@ -26,7 +26,7 @@ pub(crate) enum Framing {
 
 /// What is expected next in a chunked body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Chunk {
+pub enum Chunk {
     /// Digits of a size; how many were seen, and their value.
     Size { value: u64, digits: u8 },
     /// The rest of the line behind a size.
@@ -43,7 +43,7 @@ pub(crate) enum Chunk {
 
 /// Where body bytes go, and how many there may be.
 #[derive(Debug)]
-pub(crate) struct Sink {
+pub struct Sink {
     /// Storage, if a check reads the body.
     pub keep: Option<Vec<u8>>,
     /// Bytes so far.
@@ -67,7 +67,7 @@ impl Sink {
 
 impl Framing {
     /// How the body behind `head` ends (RFC 9112 6.3); `silent` if the request was HEAD.
-    pub(crate) fn of(head: &Head, silent: bool, limit: u64) -> Result<Framing, BodyError> {
+    pub fn of(head: &Head, silent: bool, limit: u64) -> Result<Framing, BodyError> {
         if silent || matches!(head.status, 100..=199 | 204 | 304) {
             return Ok(Framing::Length(0));
         }
@@ -86,7 +86,7 @@ impl Framing {
 
     /// Takes what belongs to the body from the start of `input`: how much that is, and whether the body is
     /// complete. Incomplete bodies take everything.
-    pub(crate) fn feed(&mut self, input: &[u8], sink: &mut Sink) -> Result<(usize, bool), BodyError> {
+    pub fn feed(&mut self, input: &[u8], sink: &mut Sink) -> Result<(usize, bool), BodyError> {
         match self {
             Framing::Length(left) => {
                 let take = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());

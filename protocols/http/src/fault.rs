@@ -5,7 +5,7 @@ use std::io;
 
 /// The part of an operation in which something went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum During {
+pub enum During {
     Resolve,
     Connect,
     Secure,
@@ -31,7 +31,7 @@ impl During {
 
 /// See the module text.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// A time limit passed.
     Timeout(During),
     /// The operating system said no.
@@ -47,7 +47,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) fn class(&self) -> ErrorClass {
+    pub fn class(&self) -> ErrorClass {
         match self {
             Fault::Timeout(_) => ErrorClass::Timeout,
             Fault::Io(during, error) => io_class(*during, error),
@@ -73,7 +73,7 @@ impl Fault {
         }
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         match self {
             Fault::Timeout(during) => format!("time limit passed while {}", during.words()),
             Fault::Io(during, error) => match io_class(*during, error) {

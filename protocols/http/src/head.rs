@@ -12,7 +12,7 @@ pub(crate) const HEADER_LIMIT: usize = 256;
 
 /// How a body is encoded (RFC 9110 8.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Encoding {
+pub enum Encoding {
     #[default]
     Identity,
     Gzip,
@@ -25,7 +25,7 @@ pub(crate) enum Encoding {
 
 /// What matters of a response head.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Head {
+pub struct Head {
     /// Status code, 100..=999.
     pub status: u16,
     /// HTTP/1.0 instead of 1.1.
@@ -248,7 +248,7 @@ fn content_encoding(value: &[u8], head: &mut Head) {
 }
 
 /// The values of all headers called `name` in a complete head, in order.
-pub(crate) fn values<'h>(head: &'h [u8], name: &'h str) -> impl Iterator<Item = &'h [u8]> {
+pub fn values<'h>(head: &'h [u8], name: &'h str) -> impl Iterator<Item = &'h [u8]> {
     head.split(|byte| *byte == b'\n').skip(1).filter_map(move |line| {
         let colon = memchr::memchr(b':', line)?;
         line[..colon].eq_ignore_ascii_case(name.as_bytes()).then(|| line[colon + 1..].trim_ascii())

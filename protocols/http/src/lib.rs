@@ -36,6 +36,7 @@ mod settings;
 mod source;
 mod spec;
 mod status;
+pub mod stream;
 mod tls;
 mod turn;
 

@@ -3,8 +3,11 @@
 use crate::keys;
 use crucible_core::protocol::StepContext;
 use crucible_core::{Fields, Key, StepGrammar, StepSpec};
+use crucible_http::stream::{Words, read_step};
 use std::any::Any;
 use std::sync::Arc;
+
+const WORDS: Words = Words { opener: "sse", line: "events", sends: false };
 
 /// The grammar of steps that open a stream of events.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,8 +30,8 @@ impl StepGrammar for SseGrammar {
         &[]
     }
 
-    fn step(&self, _fields: &Fields<'_>, _context: &StepContext) -> Option<StepSpec> {
-        None
+    fn step(&self, fields: &Fields<'_>, context: &StepContext) -> Option<StepSpec> {
+        read_step(fields, context, WORDS)
     }
 
     fn settings(&self, _fields: &Fields<'_>, _context: &StepContext) -> Arc<dyn Any + Send + Sync> {

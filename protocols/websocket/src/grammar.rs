@@ -4,8 +4,11 @@ use crate::keys;
 use crate::settings::WebSocketSettings;
 use crucible_core::protocol::StepContext;
 use crucible_core::{Fields, Key, StepGrammar, StepSpec};
+use crucible_http::stream::{Words, read_step};
 use std::any::Any;
 use std::sync::Arc;
+
+const WORDS: Words = Words { opener: "ws", line: "socket", sends: true };
 
 /// The grammar of steps on sockets and, once they are open, on streams of events.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,8 +31,8 @@ impl StepGrammar for WebSocketGrammar {
         &keys::SETTINGS
     }
 
-    fn step(&self, _fields: &Fields<'_>, _context: &StepContext) -> Option<StepSpec> {
-        None
+    fn step(&self, fields: &Fields<'_>, context: &StepContext) -> Option<StepSpec> {
+        read_step(fields, context, WORDS)
     }
 
     fn settings(&self, fields: &Fields<'_>, _context: &StepContext) -> Arc<dyn Any + Send + Sync> {

@@ -12,6 +12,8 @@ mod step;
 mod text;
 
 pub(crate) use auth::Said;
+pub(crate) use payload::{read_content, read_text};
+pub(crate) use step::read_get;
 
 use crate::settings::HttpSettings;
 use crucible_core::protocol::StepContext;

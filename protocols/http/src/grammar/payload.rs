@@ -34,6 +34,23 @@ pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> Option<(Patter
     first.into_iter().find_map(|(body, kind)| Some((body?, kind.to_owned())))
 }
 
+/// The content of a message: `text` or `json`.
+pub(crate) fn read_content(fields: &Fields<'_>, context: &StepContext) -> Option<Pattern> {
+    let text = fields.text("text").and_then(|text| read_text(fields, "text", &text, context));
+    let json = json(fields, context);
+    text.or(json)
+}
+
+/// Text with places, as it stands under a key.
+pub(crate) fn read_text(
+    fields: &Fields<'_>,
+    key: &str,
+    text: &str,
+    context: &StepContext,
+) -> Option<Pattern> {
+    pattern(context, fields, key, text, Form::Raw)
+}
+
 /// `json: ...`: a text that is one place becomes the value of that place with its own kind.
 fn json(fields: &Fields<'_>, context: &StepContext) -> Option<Pattern> {
     let node = fields.get("json")?;

@@ -65,6 +65,28 @@ pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> Option<Request
     Some(spec)
 }
 
+/// The request that a line begins with (a socket, a stream of events): GET of the address that stands under `key`, with the
+/// step's query, headers and credentials.
+pub(crate) fn read_get(
+    fields: &Fields<'_>,
+    key: &str,
+    text: &str,
+    context: &StepContext,
+) -> Option<RequestSpec> {
+    let query = query(fields, context);
+    let headers = headers(fields, context).into_iter();
+    let headers = headers.map(|(name, value)| (name, Pattern::text(value, Form::Header))).collect();
+    let auth = auth::read(fields, context);
+    let (base, target) = address(fields, key, text, &query, context)?;
+    let mut spec = RequestSpec::new("GET", base.as_str())
+        .map_err(|hint| fields.error(key, format!("{text:?} cannot be requested"), hint))
+        .ok()?;
+    spec.target = target;
+    spec.headers = headers;
+    spec.auth = auth;
+    Some(spec)
+}
+
 /// The opener that stands in the step: its key, the method, the path or URL.
 fn opener(fields: &Fields<'_>) -> Option<(&'static str, String, String)> {
     let mut found = None;

@@ -154,7 +154,9 @@ fn test(name: &str, node: &Node, context: &StepContext) -> Result<(Test, String)
         number.filter(|number| number.is_finite()).ok_or_else(|| "write a number".to_owned())
     };
     match name {
-        "equals" => wanted(node, context).map(|(wanted, shown)| (Test::OneOf(vec![wanted]), format!("= {shown}"))),
+        "equals" => {
+            wanted(node, context).map(|(wanted, shown)| (Test::OneOf(vec![wanted]), format!("= {shown}")))
+        }
         "in" => {
             let Some(items) = node.as_list() else { return Err("write a list, as in [a, b]".to_owned()) };
             let list = items.iter().map(|item| wanted(item, context)).collect::<Result<Vec<_>, _>>()?;

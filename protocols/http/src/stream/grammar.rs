@@ -4,7 +4,7 @@ use super::condition::{self, Conditions};
 use super::part::Part;
 use super::request;
 use super::step::{Demand, Keep, Latency, Open, Outgoing, Payload, StreamStep, Wait};
-use crate::checks::StatusMatch;
+use crate::status::StatusMatch;
 use base64::Engine as _;
 use crucible_core::protocol::StepContext;
 use crucible_core::{Fields, MeasureKind, MeasureSpec, Node, NodeKind, StepSpec};
@@ -42,7 +42,9 @@ pub fn read_step(fields: &Fields<'_>, context: &StepContext, words: Words) -> Op
     if words.sends {
         if let Some(on) = fields.text("on") {
             match opens {
-                true => fields.error("on", "a step that opens gives the name with `as`", "write `as` instead"),
+                true => {
+                    fields.error("on", "a step that opens gives the name with `as`", "write `as` instead")
+                }
                 false => step.line = Some(on),
             }
         }

@@ -33,14 +33,13 @@ pub(crate) async fn open<K: Kind>(
     scope: &mut Scope,
     probe: &mut Probe<'_>,
 ) -> Result<Answer<K>, Fault> {
+    let mut lines = Vec::new();
+    let greeting = K::greet(&shard.own, &open.spec, resume, &mut rng, &mut lines);
+    let lines = String::from_utf8_lossy(&lines);
     let mut bytes = Vec::new();
     open.request
-        .render(scope, None, &|_| None, &mut bytes)
+        .render(scope, None, &mut |_, _| Ok(Some(lines.to_string())), &mut bytes)
         .map_err(|missing| Fault::Told(ErrorClass::Value, missing))?;
-    // the empty line comes behind the kind's own headers
-    bytes.truncate(bytes.len() - 2);
-    let greeting = K::greet(&shard.own, &open.spec, resume, &mut rng, &mut bytes);
-    bytes.extend_from_slice(b"\r\n");
     let mut connection = shard.dialer.open(&open.request.origin, limits, probe).await?;
     let before = connection.counted();
     let answered = exchange(shard, &mut connection, &bytes, limits, probe).await;
@@ -60,7 +59,7 @@ pub(crate) async fn open<K: Kind>(
     let fed = codec.feed(local, &text[length..], &mut rng, &mut early, &mut replies);
     let now = probe.marked_at();
     early.iter_mut().for_each(|message| message.at = Some(now));
-    let mut line = Line::new(connection, codec, rng, now);
+    let mut line: Line<K> = Line::new(connection, codec, rng, now);
     line.outbox = replies;
     line.push_out();
     match (fed, line.codec.closed()) {

@@ -1,12 +1,13 @@
 //! What a line takes from the words of HTTP: the request that it begins with, and the contents of messages.
 
 use crate::grammar;
-use crate::spec::{Payload, RequestSpec};
+use crate::pattern::Pattern;
+use crate::spec::RequestSpec;
 use crucible_core::protocol::StepContext;
 use crucible_core::{Fields, Scope};
 
 /// What a message holds.
-pub type Content = Payload;
+pub type Content = Pattern;
 
 /// GET of the address that stands under `key`, with the step's query, headers and credentials.
 pub(crate) fn read_get(

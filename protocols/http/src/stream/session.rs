@@ -303,7 +303,9 @@ fn ended<K: Kind>(
                 done.closed = Some(gone.code);
             }
             match wait {
-                Wait::Closed(codes) if gone.code != 0 && (codes.is_empty() || codes.contains(&gone.code)) => Ok(()),
+                Wait::Closed(codes) if gone.code != 0 && (codes.is_empty() || codes.contains(&gone.code)) => {
+                    Ok(())
+                }
                 _ => Err(Fault::Told(gone.class, gone.text.clone())),
             }
         }
@@ -410,7 +412,8 @@ impl<K: Kind> Session for StreamSession<K> {
     async fn run(&mut self, call: Call<'_>, probe: &mut Probe<'_>) -> Outcome {
         let shard = Rc::clone(&self.shard);
         let Some(step) = shard.steps.get(usize::from(call.step.0)).and_then(Option::as_ref) else {
-            probe.fail(ErrorClass::Local, || format!("step {} is not a step of {}", call.step.0, K::PROTOCOL));
+            probe
+                .fail(ErrorClass::Local, || format!("step {} is not a step of {}", call.step.0, K::PROTOCOL));
             return Outcome::Failed;
         };
         let mut slot = self.slot.take().unwrap_or_else(|| shard.deadlines.slot());

@@ -3,8 +3,8 @@
 use super::condition::{Condition, Conditions};
 use super::part::Part;
 use super::request::Content;
-use crate::checks::StatusMatch;
 use crate::spec::RequestSpec;
+use crate::status::StatusMatch;
 use crucible_core::{MeasureSpec, Ns, Slot, StepSpec};
 use std::sync::Arc;
 
