@@ -89,6 +89,11 @@ pub trait StepGrammar: Send + Sync {
     /// Keys of which at least one must stand in a step for it to be this protocol's (`get`, `post`, ...).
     fn openers(&self) -> &'static [Key];
 
+    /// Whether several openers may stand in one step, its own and those that are among its further keys.
+    fn combines(&self) -> bool {
+        false
+    }
+
     /// Further keys that a step of this protocol may have.
     fn step_keys(&self) -> &'static [Key];
 

@@ -216,6 +216,15 @@ impl<'a> ScenarioReader<'a> {
     /// The grammar whose opener stands in the step; notes a mistake if there is none, or more than one opener.
     pub(crate) fn grammar_of(&self, fields: &Fields<'a>) -> Option<&'a dyn StepGrammar> {
         let found = self.openers_in(fields);
+        let knows = |grammar: &dyn StepGrammar, name: &str| {
+            grammar.openers().iter().chain(grammar.step_keys()).any(|key| key.name == name)
+        };
+        let joins = |grammar: &dyn StepGrammar| {
+            grammar.combines() && found.iter().all(|(_, name)| knows(grammar, name))
+        };
+        if let Some((grammar, _)) = found.iter().find(|(grammar, _)| joins(*grammar)) {
+            return Some(*grammar);
+        }
         match found.as_slice() {
             [(grammar, _)] => Some(*grammar),
             [] => {

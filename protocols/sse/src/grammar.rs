@@ -22,6 +22,10 @@ impl StepGrammar for SseGrammar {
         &keys::OPENERS
     }
 
+    fn combines(&self) -> bool {
+        true
+    }
+
     fn step_keys(&self) -> &'static [Key] {
         &keys::STEP
     }

@@ -23,6 +23,10 @@ impl StepGrammar for WebSocketGrammar {
         &keys::OPENERS
     }
 
+    fn combines(&self) -> bool {
+        true
+    }
+
     fn step_keys(&self) -> &'static [Key] {
         &keys::STEP
     }
