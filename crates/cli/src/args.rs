@@ -230,7 +230,8 @@ pub struct CompareArgs {
 #[derive(Debug, Args)]
 pub struct CapacityArgs {
     /// The plan, a folder that holds a plan.yaml, or an address
-    pub target: String,
+    #[arg(value_name = "PLAN|URL")]
+    pub system: String,
     /// The test whose scenarios and thresholds are used [default: the first]
     #[arg(long, value_name = "NAME")]
     pub test: Option<String>,
@@ -399,4 +400,14 @@ pub struct DoctorArgs {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
 }

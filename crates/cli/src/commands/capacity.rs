@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// Length of windows: fine enough to end a hopeless trial soon.
 const WINDOW: Ns = Ns::from_millis(500);
 
+/// A trial in which we were late says nothing and is made again; after so many in a row the search ends.
+const MOST_LATE: u32 = 4;
+
 /// Searches; the exit code says whether a capacity was found.
 pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
     let (plan, ground) = plan_of(args)?;
@@ -78,17 +81,17 @@ fn code(finding: &Finding, allow: bool) -> u8 {
 }
 
 fn plan_of(args: &CapacityArgs) -> Result<(Plan, Option<Started>), CliError> {
-    let path = std::path::Path::new(&args.target);
+    let path = std::path::Path::new(&args.system);
     if path.exists() {
         return plans::load_with_ground(path, &args.overrides);
     }
-    if !args.target.contains("://") && !args.target.contains(':') {
+    if !args.system.contains("://") && !args.system.contains(':') {
         return Err(CliError::usage(format!(
             "failed to read {}: there is no such plan\n  name a plan file, a folder with a plan.yaml, or a URL",
-            args.target
+            args.system
         )));
     }
-    let url = requests::whole(&args.target);
+    let url = requests::whole(&args.system);
     let load = load::open(1.0, Ns::from_secs(1), 1);
     let test = Test::plain("capacity", vec![ScenarioId(0)], load);
     let text = format!("crucible capacity {}", crucible_plan::without_credentials(&url));
@@ -133,6 +136,7 @@ fn search_with<P: crucible_core::Protocol>(
     quiet: bool,
 ) -> Result<Found, CliError> {
     let scale = if target.users { Scale::Users } else { Scale::Rate };
+    let mut late = 0;
     loop {
         let trial = match search.propose() {
             Proposal::Done(finding) => return Ok(Found { finding: *finding, invalid: None }),
@@ -149,8 +153,14 @@ fn search_with<P: crucible_core::Protocol>(
         }
         if let Some(why) = load::late(&leg.windows, conductor.plan().lateness) {
             let why = format!("at {}: {why}", tell::load(trial.load, scale));
-            return Ok(Found { finding: search.finding(), invalid: Some(why) });
+            late += 1;
+            if late >= MOST_LATE {
+                return Ok(Found { finding: search.finding(), invalid: Some(why) });
+            }
+            out::note(&format!("{why}; the trial is made once more"));
+            continue;
         }
+        late = 0;
         let result =
             TrialResult { trial, windows: target.windows(&leg.windows, &steps), ended_early: leg.cut };
         search.observe(result);
