@@ -4,6 +4,7 @@
 //! Invariants: no clock, no I/O, no randomness; the same record gives the same bytes; foreign text (names of the
 //! plan, texts of the target) never reaches a terminal, a cell or a document unescaped.
 
+pub mod comparison;
 mod figures;
 #[cfg(test)]
 mod fixture;

@@ -2,26 +2,14 @@
 
 mod duet;
 mod evidence;
-mod tell;
 
 use crate::args::CompareArgs;
 use crate::exit::{self, CliError};
 use crate::{out, stores};
 use crucible_record::Store;
-use crucible_stats::compare::{Comparison, Gauge, Settings, Verdict, compare};
+use crucible_report::comparison::{self as tell, Compared};
+use crucible_stats::compare::{Settings, Verdict, compare};
 use evidence::Series;
-
-/// One comparison: what of, and what came out.
-pub(super) struct Compared {
-    /// The test.
-    pub(super) test: String,
-    /// Names of the arms.
-    pub(super) arms: [String; 2],
-    /// Scalars beside response times and counts.
-    pub(super) gauges: Vec<Gauge>,
-    /// What is said.
-    pub(super) comparison: Comparison,
-}
 
 /// Compares; the exit code says whether the second got worse.
 pub fn run(args: &CompareArgs) -> Result<u8, CliError> {

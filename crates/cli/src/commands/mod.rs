@@ -6,6 +6,7 @@ pub mod compare;
 pub mod demo;
 pub mod doctor;
 pub mod ground;
+pub mod limits;
 pub mod plan;
 pub mod report;
 pub mod run;

@@ -5,7 +5,7 @@
 //! slices take turns, because two loads at once would share the generator.
 
 use super::evidence::{Series, slice};
-use super::{Compared, told};
+use super::told;
 use crate::args::CompareArgs;
 use crate::catalogue;
 use crate::conduct::Conduct;
@@ -19,6 +19,7 @@ use crucible_core::{Ns, Rng, units};
 use crucible_engine::Options;
 use crucible_plan::Test;
 use crucible_record::{RunStarted, Store, Window};
+use crucible_report::comparison::Compared;
 use crucible_schedule::{Load, LoadPhase, Pacing};
 use crucible_stats::compare::{Evidence, Pair, Settings, Trials, compare};
 use std::path::Path;

@@ -1,11 +1,23 @@
-//! What is said of a comparison: 80 columns, Markdown with the key figures, JSON.
+//! What is said of a comparison: 80 columns, Markdown with the key figures, JSON. Pure, like the formats of runs.
 
-use super::Compared;
 use crucible_core::{Ns, units};
 use crucible_stats::compare::{
-    Caveat, Change, Compared as Row, Comparison, Lack, Metric, Needs, Unit, Verdict, kpi,
+    Caveat, Change, Compared as Row, Comparison, Gauge, Lack, Metric, Needs, Unit, Verdict, kpi,
 };
 use serde_json::{Value, json};
+
+/// One comparison: what of, and what came out.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// The test.
+    pub test: String,
+    /// Names of the arms.
+    pub arms: [String; 2],
+    /// Scalars beside response times and counts.
+    pub gauges: Vec<Gauge>,
+    /// What is said.
+    pub comparison: Comparison,
+}
 
 fn metric(compared: &Compared, metric: &Metric) -> String {
     match metric {
@@ -93,7 +105,7 @@ fn caveat(caveat: &Caveat) -> String {
 }
 
 /// The summary at 80 columns.
-pub(super) fn text(compared: &Compared) -> Vec<String> {
+pub fn text(compared: &Compared) -> Vec<String> {
     let comparison = &compared.comparison;
     let mut lines = vec![
         String::new(),
@@ -136,7 +148,7 @@ fn smallest(comparison: &Comparison) -> Option<String> {
 
 /// A section of a document: summary, table, findings, strengths and weaknesses, recommendations. Every sentence follows
 /// from a row.
-pub(super) fn markdown(compared: &Compared) -> Vec<String> {
+pub fn markdown(compared: &Compared) -> Vec<String> {
     let comparison = &compared.comparison;
     let cell = |text: &str| text.replace('|', "\\|");
     let mut lines = vec![
@@ -258,7 +270,7 @@ fn recommendations(compared: &Compared) -> Vec<String> {
 }
 
 /// For machines. Shapes: `docs/reference/compare-json.md`.
-pub(super) fn json(compared: &Compared) -> Value {
+pub fn json(compared: &Compared) -> Value {
     let comparison = &compared.comparison;
     let number = |value: f64| if value.is_finite() { json!(value) } else { Value::Null };
     let row = |row: &Row| {
