@@ -243,8 +243,7 @@ fn joined(left: Node, right: Node) -> Node {
 
 /// A list; one of constants only is a constant.
 fn listed(items: Vec<Node>) -> Node {
-    let constant = |item: &Node| matches!(item, Node::Constant(_)).then_some(());
-    if items.iter().try_for_each(|item| constant(item)).is_none() {
+    if !items.iter().all(|item| matches!(item, Node::Constant(_))) {
         return Node::List(items);
     }
     let values = items.into_iter().filter_map(|item| match item {

@@ -49,7 +49,8 @@ fn walk(value: &Value, depth: usize, left: &mut usize) -> Result<(), String> {
         _ => 4,
     };
     *left = left.checked_sub(cost).ok_or_else(too_large)?;
-    let deeper = || depth.checked_sub(1).ok_or(format!("lists are nested more than {DEPTH_MAX} deep"));
+    let deeper =
+        || depth.checked_sub(1).ok_or_else(|| format!("lists are nested more than {DEPTH_MAX} deep"));
     match value {
         Value::List(list) => {
             let depth = deeper()?;

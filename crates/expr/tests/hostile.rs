@@ -1,5 +1,7 @@
 //! Whatever the text, an expression is compiled or refused, and has a value or a problem.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use crucible_core::{Scope, Symbols, Value, VuId};
 use proptest::prelude::*;
 

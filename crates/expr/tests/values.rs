@@ -1,5 +1,7 @@
 //! Expressions and their values.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use crucible_core::{FeederId, Ns, Scope, Symbols, Template, Value, VuId};
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Rows of all kinds of sources, and what is told of broken ones.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use crucible_core::{Feeder, Map, Node, NodeKind, Position, Value};
 use crucible_feeders::{Limits, Source, Wanted, open, open_source};
 use proptest::prelude::*;
@@ -47,7 +49,7 @@ fn wanted(kind: &str, source: NodeKind, options: &[(&str, NodeKind)]) -> Result<
         options: &map(options),
         folder: Path::new("."),
         seed: 1,
-        language: Some(crucible_expr::language()),
+        language: None,
     })
 }
 
@@ -202,7 +204,7 @@ fn rows_of_the_plan_and_generated_ones() {
     let columns = map(&[
         ("user", NodeKind::Text("user-${row}".into())),
         ("age", NodeKind::Text("${random(18, 80)}".into())),
-        ("mail", NodeKind::Text("${user}@${'example' ~ '.com'}".into())),
+        ("mail", NodeKind::Text("${user}@example.com".into())),
         ("plan", NodeKind::Text("free".into())),
     ]);
     let feeder = wanted("generate", NodeKind::Map(columns.clone()), &[("count", NodeKind::Int(5))]).unwrap();
@@ -228,8 +230,7 @@ fn what_cannot_be_a_source_says_why() {
         (wanted("rows", NodeKind::List(vec![]), &[]), "no columns"),
         (wanted("generate", columns("a", "${b}"), &[]), "`b` is not known here"),
         (wanted("generate", columns("row", "x"), &[]), "choose another name"),
-        (wanted("generate", columns("a", "${upper()}"), &[]), "`text` is missing"),
-        (wanted("generate", columns("a", "${1 / row}"), &[]), "division by zero"),
+        (wanted("generate", columns("a", "${1 + 1}"), &[]), "neither a plain name"),
         (wanted("generate", columns("a", "x"), &[("count", NodeKind::Int(0))]), "from 1"),
     ];
     for (found, part) in cases {

@@ -9,6 +9,12 @@ use std::borrow::Cow;
 /// Most arguments that stand on the stack; a call with more allocates.
 pub(crate) const FIXED_MAX: usize = 4;
 
+/// What a function does with its arguments.
+pub(crate) type Act = fn(&mut Call<'_>) -> Result<Value, String>;
+
+/// What is made of arguments when the plan is read; those left out are `None`.
+pub(crate) type Prepare = fn(&[Option<Node>]) -> Result<Prepared, String>;
+
 /// A row of the table of functions.
 pub(crate) struct Function {
     /// Its name.
@@ -25,9 +31,9 @@ pub(crate) struct Function {
     /// Its first argument may be missing.
     pub(crate) lenient: bool,
     /// Makes something of the arguments that are constants, once, and refuses those that cannot be right.
-    pub(crate) prepare: Option<fn(&[Option<Node>]) -> Result<Prepared, String>>,
+    pub(crate) prepare: Option<Prepare>,
     /// What it does.
-    pub(crate) call: fn(&mut Call<'_>) -> Result<Value, String>,
+    pub(crate) call: Act,
 }
 
 /// What was made of constant arguments.
@@ -43,7 +49,7 @@ pub(crate) const fn row(
     parameters: &'static [&'static str],
     doc: &'static str,
     [example, gives]: [&'static str; 2],
-    call: fn(&mut Call<'_>) -> Result<Value, String>,
+    call: Act,
 ) -> Function {
     Function { name, parameters, doc, example, gives, lenient: false, prepare: None, call }
 }
