@@ -26,6 +26,8 @@ pub enum Command {
     Compare(Box<CompareArgs>),
     /// Find the highest load at which the thresholds hold
     Capacity(Box<CapacityArgs>),
+    /// Find and check rate limiters: class, limit, window, key, headers
+    Limits(Box<LimitsArgs>),
     /// Check a plan, show what it will do, or print the JSON Schema of plans
     #[command(subcommand)]
     Plan(PlanCommand),
@@ -95,7 +97,7 @@ pub struct RunArgs {
 }
 
 /// One request, said on the command line.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct RequestArgs {
     /// Method [default: GET, or POST with a body]
     #[arg(short = 'm', long, visible_short_alias = 'X', value_name = "METHOD")]
@@ -410,4 +412,51 @@ mod tests {
     fn every_command_is_well_formed() {
         super::Cli::command().debug_assert();
     }
+}
+
+/// `crucible limits`
+#[derive(Debug, Args)]
+pub struct LimitsArgs {
+    /// The plan, a folder that holds a plan.yaml, or an address
+    pub what: String,
+    /// Of a plan: the step to ask with [default: the first]
+    pub step: Option<String>,
+    /// What limits may count by, with two values: header:NAME=V1,V2, token=T1,T2, route=/A,/B, method=GET,HEAD,
+    /// address=IP1,IP2; may be repeated
+    #[arg(long, value_name = "KIND=V1,V2")]
+    pub key: Vec<String>,
+    /// What should be there: 100/m, '100/30s burst 20', 'concurrency 8', none
+    #[arg(long, value_name = "LIMIT")]
+    pub expect: Option<String>,
+    /// Longest time
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub within: String,
+    /// Requests to try before it is said that nothing limits
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub most: u64,
+    /// Requests under way at once, at most
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=4_096))]
+    pub lanes: u64,
+    /// Status that is a refusal, beside 429 and a 503 with Retry-After; may be repeated
+    #[arg(long, value_name = "STATUS")]
+    pub refused: Vec<String>,
+    /// The request is a login that fails: 400, 401, 403 and 422 passed, 423 is a refusal
+    #[arg(long)]
+    pub lockout: bool,
+    /// Do not press on afterwards to find a second, longer limit
+    #[arg(long)]
+    pub no_press: bool,
+    #[command(flatten)]
+    pub request: RequestArgs,
+    #[command(flatten)]
+    pub overrides: PlanOverrides,
+    /// Print the finding as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// End with 0 also when the evidence does not decide
+    #[arg(long, value_name = "VERDICT", value_parser = ["inconclusive"])]
+    pub allow: Option<String>,
 }

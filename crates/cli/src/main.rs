@@ -6,6 +6,7 @@
 mod args;
 mod catalogue;
 mod commands;
+mod composite;
 mod conduct;
 mod conductor;
 mod exit;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => commands::bench::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
         Command::Capacity(args) => commands::capacity::run(&args),
+        Command::Limits(args) => commands::limits::run(&args),
         Command::Plan(command) => commands::plan::run(&command),
         Command::Report(args) => commands::report::run(&args),
         Command::Runs(command) => commands::runs::run(&command),
