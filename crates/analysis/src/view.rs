@@ -160,7 +160,7 @@ impl RunView {
                 Ok(event) => view.apply(&event),
                 Err(error) if error.is_damage() => {
                     let at = view.now();
-                    view.gap(Gap { from: at, to: at, text: error.to_string() });
+                    view.gap(Gap { from: at, to: at, text: error.to_string(), ..Gap::default() });
                 }
                 Err(error) => return Err(ViewError::Store(error)),
             }
@@ -262,7 +262,8 @@ impl RunView {
     }
 
     fn gap(&mut self, gap: Gap) {
-        self.conservation.interrupted = true;
+        // a component that was not read says nothing about the run's own windows
+        self.conservation.interrupted |= gap.component.is_empty();
         if self.gaps.len() < MOST_NOTES {
             self.gaps.push(gap);
         } else {
@@ -272,7 +273,12 @@ impl RunView {
 
     fn foreign(&mut self, what: &str) {
         let at = self.now();
-        self.gap(Gap { from: at, to: at, text: format!("the record holds {what}; it was passed over") });
+        self.gap(Gap {
+            from: at,
+            to: at,
+            text: format!("the record holds {what}; it was passed over"),
+            ..Gap::default()
+        });
     }
 
     /// The latest instant that the record tells of.

@@ -263,7 +263,12 @@ fn a_broken_record_is_invalid_and_says_how() {
         let assessment = run.done();
         (assessment.verdict, of(&assessment, "record")[0].why.clone())
     };
-    let gap = RunEvent::Gap(Gap { from: Ns::from_secs(3), to: Ns::from_secs(4), text: "disk full".into() });
+    let gap = RunEvent::Gap(Gap {
+        from: Ns::from_secs(3),
+        to: Ns::from_secs(4),
+        text: "disk full".into(),
+        ..Gap::default()
+    });
     assert_eq!(
         with(gap),
         (Verdict::Invalid, "1 gap in what was observed; the first, from 3.00s: disk full".into())

@@ -2,6 +2,7 @@
 
 use crate::exit::{self, CliError};
 use crate::live::Live;
+use crate::watch::Watch;
 use crate::{catalogue, out, stop};
 use crucible_analysis::{Assessment, RunView, Verdict, assess, broken_abort};
 use crucible_core::{Histogram, Ns};
@@ -60,7 +61,8 @@ pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted,
     options.realtime = how.realtime;
     let late = measure_wakeups(60, Ns::from_micros(700)).map_err(|e| CliError::internal(e.to_string()))?;
     options.early = late.quantile(0.9).unwrap_or_default().clamp(LEAST_EARLY, MOST_EARLY);
-    let started = started(&plan, &tests, &options, files, &late);
+    let mut started = started(&plan, &tests, &options, files, &late);
+    let monitors = Watch::new(&plan, &mut started);
     let Conduct { store, mut live, .. } = how;
     live.begin(&started, files);
     let run = started.run.clone();
@@ -76,11 +78,15 @@ pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted,
         control: control.clone(),
         unix_start: Ns::from_millis(view.started.started_unix_ms),
     };
+    let mut watching = monitors.start();
     let outcome = crucible_engine::run(job, &mut |event| {
-        if let Some(note) = recorder.take(&event) {
-            view.apply(&RunEvent::Note(note));
+        if matches!(event, RunEvent::Finished(_)) {
+            watching.stop();
         }
-        view.apply(&event);
+        for event in watching.take() {
+            recorder.pass_on(&event, &mut view);
+        }
+        recorder.pass_on(&event, &mut view);
         if let Some(threshold) = broken_abort(&view) {
             control.drain(StopReason::Threshold(threshold));
         }
@@ -144,6 +150,14 @@ impl Recorder {
         Ok(Recorder { writer, told: false })
     }
 
+    /// Writes an event and applies it to the view.
+    pub(crate) fn pass_on(&mut self, event: &RunEvent, view: &mut RunView) {
+        if let Some(note) = self.take(event) {
+            view.apply(&RunEvent::Note(note));
+        }
+        view.apply(event);
+    }
+
     /// Writes an event; a note about the first failure.
     pub(crate) fn take(&mut self, event: &RunEvent) -> Option<Note> {
         let error = self.writer.as_mut()?.append(event).err()?;
@@ -157,6 +171,7 @@ impl Recorder {
             RunEvent::Window(window) => window.to,
             RunEvent::Finished(finished) => finished.at,
             RunEvent::Phase(phase) => phase.at,
+            RunEvent::Reading(reading) => reading.at,
             _ => Ns::ZERO,
         };
         Some(Note { at, kind: NoteKind::Invalid, text: format!("the record could not be written: {error}") })

@@ -258,12 +258,14 @@ pub struct Note {
 }
 
 /// Something that should have been observed was not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gap {
     /// Since when.
     pub from: Ns,
     /// Until when.
     pub to: Ns,
+    /// The component that a monitor could not read; empty where the run itself was not observed, which condemns it.
+    pub component: String,
     /// What was not observed, and why.
     pub text: String,
 }

@@ -50,9 +50,12 @@ pub(crate) fn encode(event: &RunEvent) -> Result<Vec<u8>, String> {
         }
         RunEvent::Finding(it) => rmp_serde::to_vec_named(&FindingForm::from(it)),
         RunEvent::Note(it) => rmp_serde::to_vec_named(&NoteForm::from(it)),
-        RunEvent::Gap(it) => {
-            rmp_serde::to_vec_named(&GapForm { from: it.from.0, to: it.to.0, text: it.text.clone() })
-        }
+        RunEvent::Gap(it) => rmp_serde::to_vec_named(&GapForm {
+            from: it.from.0,
+            to: it.to.0,
+            component: it.component.clone(),
+            text: it.text.clone(),
+        }),
         RunEvent::Finished(it) => rmp_serde::to_vec_named(&FinishedForm::from(it)),
     };
     bytes.map_err(|error| error.to_string())
@@ -75,8 +78,10 @@ pub(crate) fn decode(kind: &str, format: u32, body: &[u8]) -> Result<RunEvent, S
             RunEvent::Finding(Finding { at: Ns(it.at), kind: it.kind, body: it.body })
         }),
         "note" => read(body).map(NoteForm::event),
-        "gap" => read(body)
-            .map(|it: GapForm| RunEvent::Gap(Gap { from: Ns(it.from), to: Ns(it.to), text: it.text })),
+        "gap" => read(body).map(|it: GapForm| {
+            let (from, to) = (Ns(it.from), Ns(it.to));
+            RunEvent::Gap(Gap { from, to, component: it.component, text: it.text })
+        }),
         "finished" => read(body).map(FinishedForm::event),
         newer => Ok(RunEvent::Note(Note {
             at: Ns::ZERO,
@@ -114,6 +119,7 @@ struct PhaseForm {
 struct GapForm {
     from: u64,
     to: u64,
+    component: String,
     text: String,
 }
 

@@ -135,7 +135,7 @@ impl RunWriter {
 impl Missed {
     fn gap(&self) -> RunEvent {
         let text = format!("{} entries could not be stored: {}", self.entries, self.why);
-        RunEvent::Gap(Gap { from: self.from, to: self.to, text })
+        RunEvent::Gap(Gap { from: self.from, to: self.to, text, ..Gap::default() })
     }
 }
 

@@ -287,12 +287,12 @@ fn entries_of_newer_versions_are_passed_over_or_named() {
     let path = folder.path().join("runs.db");
     let store = store_with_windows(&path, "r", 2);
     let raw = Connection::open(&path).unwrap();
-    raw.execute("UPDATE events SET kind = 'reading', format = 2 WHERE seq = 1", []).unwrap();
+    raw.execute("UPDATE events SET kind = 'omen', format = 2 WHERE seq = 1", []).unwrap();
     raw.execute("UPDATE events SET kind = 'note', format = 2 WHERE seq = 2", []).unwrap();
     let read: Vec<_> = store.events("r").unwrap().collect();
     match read[1].as_ref().unwrap() {
         RunEvent::Note(note) => {
-            insta::assert_snapshot!(note.text, @r#"an entry of the kind "reading" was skipped: it was written by a newer version"#);
+            insta::assert_snapshot!(note.text, @r#"an entry of the kind "omen" was skipped: it was written by a newer version"#);
         }
         other => panic!("{other:?}"),
     }

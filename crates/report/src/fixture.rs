@@ -263,6 +263,7 @@ fn events() -> Vec<RunEvent> {
         from: Ns::from_secs(12),
         to: Ns::from_secs(13),
         text: text("container api was not read: permission denied"),
+        ..Gap::default()
     }));
     events.push(RunEvent::Finished(finished()));
     events

@@ -1,4 +1,5 @@
-//! The record is whole: no gaps, no damage, no note that condemns it, and an end.
+//! The record is whole: no gaps, no damage, no note that condemns it, and an end. A component that could not be read is
+//! another matter: what is demanded of it is not shown, the rest is not touched by it.
 
 use crate::verdict::{Judgement, Verdict, counted};
 use crate::view::{Completeness, RunView};
@@ -13,8 +14,9 @@ pub(crate) fn judge(view: &RunView) -> Vec<Judgement> {
         let why = format!("incomplete: the record ends at {} without an end, the run was killed", view.now());
         out.push(invalid("end", why).remedy("run it again"));
     }
-    if let Some(first) = view.gaps.first() {
-        let count = view.gaps.len() as u64;
+    let gaps = || view.gaps.iter().filter(|gap| gap.component.is_empty());
+    if let Some(first) = gaps().next() {
+        let count = gaps().count() as u64;
         let why = format!(
             "{} in what was observed; the first, from {}: {}",
             counted(count, "gap"),

@@ -46,6 +46,7 @@ pub(crate) fn started(run: &str) -> RunStarted {
         shards: 2,
         environment: vec![("kernel".into(), "6.1".into())],
         remarks: vec!["certificates are not verified".into()],
+        ..RunStarted::default()
     }
 }
 
@@ -129,7 +130,7 @@ pub(crate) fn every_kind(seed: u64) -> Vec<RunEvent> {
         note(NoteKind::Info, "a"),
         note(NoteKind::Warning, "b"),
         note(NoteKind::Invalid, ""),
-        RunEvent::Gap(Gap { from: Ns(1), to: Ns::MAX, text: "no clock".into() }),
+        RunEvent::Gap(Gap { from: Ns(1), to: Ns::MAX, text: "no clock".into(), ..Gap::default() }),
         finished(StopReason::Interrupted),
         finished(StopReason::Threshold("*: errors <= 1%".into())),
         finished(StopReason::Error("out of memory".into())),
