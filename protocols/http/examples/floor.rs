@@ -1,15 +1,19 @@
 //! What the protocol itself costs: N users on one shard against a URL, without engine, schedule or record.
 //!
-//! `cargo run --release -p crucible-http --example floor -- URL [USERS] [REQUESTS]` prints requests per second and
-//! CPU seconds per 1,000 requests, to hold beside wrk's.
+//! `cargo run --release -p crucible-http --example floor -- URL [USERS] [REQUESTS] [scripted]` prints requests per second and
+//! CPU seconds per 1,000 requests, to hold beside wrk's. `scripted` reads JSON, checks and saves a value and sends it
+//! back, in turns of GET and POST; `floor serve` is a server of such answers.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::unwrap_used)]
 
+use crucible_core::protocol::StepContext;
 use crucible_core::{
-    Call, Now, Ns, Outcome, Probe, Protocol, Scope, Session, SessionContext, Share, StepId, VuId, Worker,
-    WorkerContext,
+    Call, Diagnostics, Fields, Map, Node, NodeKind, Now, Ns, Outcome, Position, Probe, Protocol, Scope,
+    Session, SessionContext, Share, StepGrammar, StepId, VuId, Worker, WorkerContext,
 };
-use crucible_http::{HttpProtocol, HttpSettings, RequestSpec};
+use crucible_http::{HttpGrammar, HttpProtocol, HttpSettings};
+use crucible_testkit::servers::NullServer;
+use std::any::Any;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,16 +35,61 @@ fn cpu() -> (f64, f64) {
     (fields[11].parse::<f64>().unwrap() / 100.0, fields[12].parse::<f64>().unwrap() / 100.0)
 }
 
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 183\r\n\r\n\
+{\"id\":184467,\"status\":\"queued\",\"owner\":{\"name\":\"anna\",\"roles\":[\"author\",\"reader\"]},\
+\"tags\":[\"a\",\"b\",\"c\"],\"created\":\"2026-01-01T00:00:00Z\",\"size\":1024.5,\"ok\":true,\"next\":null,\"note\":\"\"}";
+
+fn table(entries: Vec<(&str, Node)>) -> Node {
+    let entries = entries.into_iter().map(|(name, node)| (name.to_owned(), Position::default(), node));
+    Node { at: Position::default(), kind: NodeKind::Map(Map { entries: entries.collect() }) }
+}
+
+fn text(text: &str) -> Node {
+    Node { at: Position::default(), kind: NodeKind::Text(text.to_owned()) }
+}
+
+/// The steps of the script, or one plain GET twice.
+fn steps(url: &str, scripted: bool) -> Vec<(StepId, Arc<dyn Any + Send + Sync>)> {
+    let status = || ("status", text("200"));
+    let steps = if scripted {
+        let held = Node { at: Position::default(), kind: NodeKind::Bool(true) };
+        let save = table(vec![("id", text("json.id")), ("status", text("json.status"))]);
+        let check = table(vec![status(), ("json.ok", held)]);
+        let body = [("id", "${id}"), ("status", "was ${status}"), ("n", "${random(1, 100)}")];
+        let body = table(body.into_iter().map(|(name, value)| (name, text(value))).collect());
+        vec![
+            table(vec![("get", text("/items/1")), ("check", check), ("save", save)]),
+            table(vec![("post", text("/items/${id}")), ("json", body), ("check", table(vec![status()]))]),
+        ]
+    } else {
+        vec![table(vec![("get", text("/items/1")), ("check", table(vec![status()]))]); 2]
+    };
+    let context = StepContext { target: Some(url.to_owned()), ..StepContext::default() };
+    let diagnostics = Diagnostics::new();
+    let read = |step: &Node| {
+        let fields = Fields::new(step, "", &diagnostics).unwrap();
+        HttpGrammar.step(&fields, &context).unwrap().body
+    };
+    steps.iter().enumerate().map(|(id, step)| (StepId(id as u16), read(step))).collect()
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().expect("a URL");
+    if url == "serve" {
+        let server = NullServer::answering(1, ANSWER).unwrap();
+        println!("{}", server.url());
+        loop {
+            std::thread::park();
+        }
+    }
     let users: u64 = arguments.next().map_or(64, |text| text.parse().unwrap());
     let requests: u64 = arguments.next().map_or(300_000, |text| text.parse().unwrap());
     let settings = HttpSettings { redirects: 0, ..HttpSettings::default() };
     let mut settings = settings;
     settings.tls.verify = false;
-    let spec = RequestSpec::new("GET", &url).unwrap().check_status(200);
-    let protocol = HttpProtocol::new(&settings, vec![(StepId(0), Arc::new(spec))]).unwrap();
+    let scripted = arguments.next().is_some_and(|word| word == "scripted");
+    let protocol = HttpProtocol::from_specs(Arc::new(settings), steps(&url, scripted)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
     let local = tokio::task::LocalSet::new();
     let (left, failed) = (Rc::new(Cell::new(requests)), Rc::new(Cell::new(0u64)));
@@ -57,8 +106,12 @@ fn main() {
                     while left.get() > 0 {
                         left.set(left.get() - 1);
                         probe.begin(clock.now(), true);
-                        let outcome =
-                            session.run(Call { step: StepId(0), scope: &mut scope }, &mut probe).await;
+                        let outcome = session
+                            .run(
+                                Call { step: StepId((scope.iteration & 1) as u16), scope: &mut scope },
+                                &mut probe,
+                            )
+                            .await;
                         if outcome != Outcome::Ok {
                             failed.set(failed.get() + 1);
                             if failed.get() == 1 {

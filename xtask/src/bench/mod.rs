@@ -1,8 +1,9 @@
-//! `cargo xtask bench peers|open`: beside other load generators, on the same machine and target, in turns.
+//! `cargo xtask bench peers|open|scripted`: beside other load generators, or beside itself, on the same machine and target, in turns.
 
 mod nginx;
 mod open;
 mod peers;
+mod scripted;
 mod tools;
 
 use crate::machine::on_path;
@@ -26,14 +27,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let bench = match arguments.first().map(String::as_str) {
         Some("peers") => peers::run,
         Some("open") => open::run,
+        Some("scripted") => scripted::run,
         _ => {
             return Err(
-                "usage: cargo xtask bench peers|open [--rounds N] [--seconds N] [--no-oha] [--no-build]"
+                "usage: cargo xtask bench peers|open|scripted [--rounds N] [--seconds N] [--no-oha] [--no-build]"
                     .into(),
             );
         }
     };
-    install(flag(arguments, "--no-oha"))?;
+    let alone = arguments.first().is_some_and(|name| name == "scripted");
+    if !alone {
+        install(flag(arguments, "--no-oha"))?;
+    }
     if !flag(arguments, "--no-build") {
         crate::truth::build()?;
     }
@@ -41,11 +46,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     if client_cpu == 0 {
         eprintln!("note: one CPU only: client and server share it");
     }
-    let server = nginx::Nginx::start(&root().join("target/peers/nginx"))?;
+    let server = match alone {
+        true => None,
+        false => Some(nginx::Nginx::start(&root().join("target/peers/nginx"))?),
+    };
     bench(&Settings {
         rounds: crate::option(arguments, "--rounds", 3)?,
         seconds: crate::option(arguments, "--seconds", 5)?,
-        url: server.url(),
+        url: server.as_ref().map(nginx::Nginx::url).unwrap_or_default(),
         client_cpu,
     })
 }

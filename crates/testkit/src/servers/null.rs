@@ -19,6 +19,11 @@ impl NullServer {
     /// Starts it with so many threads (at least 1) on a free port of 127.0.0.1. Connections are dealt out to the
     /// threads by the kernel.
     pub fn start(threads: usize) -> io::Result<NullServer> {
+        NullServer::answering(threads, ANSWER)
+    }
+
+    /// The same with this answer, head and body, to every request.
+    pub fn answering(threads: usize, bytes: &'static [u8]) -> io::Result<NullServer> {
         let first = listener(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let addr = first.local_addr()?;
         let mut listeners = vec![first];
@@ -29,7 +34,7 @@ impl NullServer {
         for listener in listeners {
             let poller = Poller::new()?;
             poller.add(&listener, LISTENER)?;
-            running.start("null-server", poller, move |poller| serve(&listener, poller))?;
+            running.start("null-server", poller, move |poller| serve(&listener, poller, bytes))?;
         }
         Ok(NullServer { addr, _threads: running })
     }
@@ -55,7 +60,7 @@ pub(super) fn listener(addr: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn serve(listener: &TcpListener, poller: Poller) {
+fn serve(listener: &TcpListener, poller: Poller, bytes: &[u8]) {
     let mut connections: Vec<Option<Connection>> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
     let mut buffer = vec![0u8; BUFFER];
@@ -69,7 +74,7 @@ fn serve(listener: &TcpListener, poller: Poller) {
             let slot = event.token as usize;
             let Some(connection) = connections.get_mut(slot).and_then(Option::as_mut) else { continue };
             let alive = (!event.writable || connection.flush(&poller).is_ok())
-                && answer(connection, &mut buffer, &poller);
+                && answer(connection, &mut buffer, &poller, bytes);
             if !alive {
                 connections[slot] = None;
                 free.push(slot);
@@ -97,7 +102,7 @@ fn accept(
 }
 
 /// Answers what has arrived. False when the connection is to be closed.
-fn answer(connection: &mut Connection, buffer: &mut [u8], poller: &Poller) -> bool {
+fn answer(connection: &mut Connection, buffer: &mut [u8], poller: &Poller, bytes: &[u8]) -> bool {
     let count = match connection.read(buffer) {
         Arrived::Bytes(count) => count,
         Arrived::Nothing => return true,
@@ -107,8 +112,8 @@ fn answer(connection: &mut Connection, buffer: &mut [u8], poller: &Poller) -> bo
     let readable = connection.reader.feed(&buffer[..count], |_| requests += 1);
     let sent = match requests {
         0 => Ok(()),
-        1 => connection.send(ANSWER, poller),
-        many => connection.send(&ANSWER.repeat(many), poller),
+        1 => connection.send(bytes, poller),
+        many => connection.send(&bytes.repeat(many), poller),
     };
     readable.is_ok() && sent.is_ok()
 }
