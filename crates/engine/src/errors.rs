@@ -33,6 +33,11 @@ impl ErrorBook {
         }
     }
 
+    /// The text that was met last for the first time.
+    pub(crate) fn last(&self) -> Option<&str> {
+        self.notes.last().map(|note| note.text.as_str())
+    }
+
     pub(crate) fn take(&mut self) -> Vec<ErrorNote> {
         std::mem::take(&mut self.notes)
     }

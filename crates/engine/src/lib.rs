@@ -6,20 +6,27 @@
 //! allocated, locked across shards, formatted or sent for a single operation; a window's frames are swapped, not
 //! copied; every planned operation ends in exactly one outcome.
 
+mod around;
 pub mod clock;
 mod collector;
 mod control;
 mod describe;
 mod errors;
+mod follow;
 mod frames;
+mod lanes;
 mod open;
 mod phase;
+mod rows;
 mod run;
 mod shard;
 mod shots;
 mod single;
+mod stamp;
 pub mod system;
 mod user;
+mod wait;
+mod walk;
 
 pub use clock::{POLL_SHARE, RealClock, TimerError, measure_wakeups};
 pub use collector::Collector;

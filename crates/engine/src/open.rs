@@ -7,7 +7,7 @@
 
 use crate::shard::{Shard, Stage};
 use crate::user::{Start, User};
-use crucible_core::{Clock, Ns, Probe, ScenarioId, VuId, Worker};
+use crucible_core::{Clock, Ns, Probe, ScenarioId, Worker};
 use crucible_schedule::{Arrival, ArrivalProcess};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -132,10 +132,7 @@ impl Pool {
     }
 
     fn new_user<C: Clock, W: Worker>(&self, shard: &Shard<C, W>) -> User<W::Session> {
-        let number = shard.made.get();
-        shard.made.set(number + 1);
-        let vu = VuId(number * u64::from(shard.share.of) + u64::from(shard.share.index));
-        shard.new_user(vu, self.scenario)
+        shard.new_user(shard.next_vu(0), self.scenario)
     }
 
     /// Starts the task of a user.
@@ -173,6 +170,25 @@ impl Pool {
     }
 }
 
+/// A user leaves, and another one is made and set up in its place; `None` if the phase ended before.
+async fn successor<C: Clock, W: Worker>(
+    shard: &Rc<Shard<C, W>>,
+    pool: &Rc<Pool>,
+    user: &mut User<W::Session>,
+    probe: &mut Probe<'_>,
+    place: usize,
+) -> Option<User<W::Session>> {
+    if shard.stage.get() > Stage::Running {
+        return None;
+    }
+    let teardown = &shard.plan.scenarios[usize::from(pool.scenario.0)].teardown;
+    shard.around(user, probe, place, teardown).await;
+    // who has left has nothing to take down at the end of the test
+    user.ready = false;
+    let mut next = pool.new_user(shard);
+    shard.set_up(&mut next, probe, place).await.then_some(next)
+}
+
 /// The life of a user under open load.
 async fn live<C: Clock, W: Worker>(
     shard: Rc<Shard<C, W>>,
@@ -182,6 +198,8 @@ async fn live<C: Clock, W: Worker>(
 ) {
     let clock = shard.clock.clone();
     let mut probe = Probe::new(&clock);
+    // A user that lives for a time is there for one arrival, which is a whole visit.
+    let visits = shard.plan.scenarios[usize::from(pool.scenario.0)].lifetime.is_some();
     // A user without setup could have been there all along: what it is late by is our doing, not the pool's.
     let mut free = if user.ready { Ns::ZERO } else { Ns::MAX };
     if shard.set_up(&mut user, &mut probe, place).await {
@@ -194,11 +212,18 @@ async fn live<C: Clock, W: Worker>(
                 Turn::Take(at) => {
                     pool.call_next(&shard);
                     let start = Start { intended: at, ready: free, started: now, timed: true };
-                    let ended = shard.iterate(&mut user, &mut probe, place, start).await;
+                    let ended = shard.iterate(&mut user, &mut probe, place, start, visits).await;
                     if ended.aborted {
                         break;
                     }
                     free = ended.at;
+                    if visits || (ended.stop && user.lacks.is_none()) {
+                        let Some(next) = successor(&shard, &pool, &mut user, &mut probe, place).await else {
+                            break;
+                        };
+                        user = next;
+                        free = clock.now();
+                    }
                     now = clock.now();
                 }
                 Turn::Lead(at) => {

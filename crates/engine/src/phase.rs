@@ -21,6 +21,9 @@ use std::task::Poll;
 /// the same instant at which the phase ends.
 const LAST_ARRIVALS: Ns = Ns::from_millis(20);
 
+/// An iteration that does nothing at all takes so long, so that the shard is not kept busy by it.
+const IDLE: Ns = Ns::from_millis(1);
+
 /// The part of a shard's work that lies in one phase.
 struct Running<'a, C: Clock, W: Worker> {
     shard: &'a Rc<Shard<C, W>>,
@@ -35,7 +38,10 @@ struct Running<'a, C: Clock, W: Worker> {
     thread_times: Cell<(Ns, Ns)>,
 }
 
-/// Lives through phase `number` of a test; `index` counts phases over all tests.
+/// Where a phase has ended: its index, the number of the window that would be next, and its begin.
+pub(crate) type Last = (u16, u32, Ns);
+
+/// Lives through phase `number` of a test; `index` counts phases over all tests. `None` if it did not begin.
 #[expect(clippy::too_many_arguments, reason = "called once, by the shard's sequence of phases")]
 pub(crate) async fn run<C: Clock, W: Worker>(
     shard: &Rc<Shard<C, W>>,
@@ -46,12 +52,13 @@ pub(crate) async fn run<C: Clock, W: Worker>(
     delay: Ns,
     is_last: bool,
     reports: &dyn Reports,
-) {
+) -> Option<Last> {
     let test = &job.plan.tests[test];
     let phase = &test.load.phases[number];
     let agreed = shard::agree(shard, job).await;
+    *shard.initial.borrow_mut() = job.meeting.initial()?;
     if shard.signal.get() != Signal::Run {
-        return;
+        return None;
     }
     let start = agreed + delay;
     if job.share.index == 0 {
@@ -77,6 +84,24 @@ pub(crate) async fn run<C: Clock, W: Worker>(
     if is_last {
         running.tear_down(test.load.graceful_stop).await;
     }
+    running.report(shard.clock.now(), true);
+    Some((index, running.number.get(), running.from.get()))
+}
+
+/// Hands over what was counted after the last phase of a test, as one more window of it.
+pub(crate) fn report_after<C: Clock, W: Worker>(shard: &Rc<Shard<C, W>>, reports: &dyn Reports, last: Last) {
+    let (index, number, from) = last;
+    let running = Running {
+        shard,
+        reports,
+        index,
+        window: Ns::ZERO,
+        start: from,
+        number: Cell::new(number),
+        from: Cell::new(from),
+        pools: Vec::new(),
+        thread_times: Cell::new(system::thread_times()),
+    };
     running.report(shard.clock.now(), true);
 }
 
@@ -140,8 +165,8 @@ impl<C: Clock, W: Worker> Running<'_, C, W> {
             clock.clone().spawn(async move {
                 let place = shard.take_place();
                 let mut probe = Probe::new(&clock);
-                let steps = shard.plan.scenarios[usize::from(user.scenario.0)].teardown.steps();
-                shard.in_order(&mut user, &mut probe, place, &steps).await;
+                let teardown = &shard.plan.scenarios[usize::from(user.scenario.0)].teardown;
+                shard.around(&mut user, &mut probe, place, teardown).await;
                 shard.leave_place(place);
                 shard.tasks.set(shard.tasks.get() - 1);
                 shard.wake_driver();
@@ -222,7 +247,7 @@ fn start_users<C: Clock, W: Worker>(
             open_pools(shard, test, start, seed, &mix, rate, *spacing, *max_users, *patience)
         }
         Pacing::Closed { users, iterations } => {
-            start_closed(shard, test, phase, start, &mix, users, *iterations);
+            start_closed(shard, test, phase, start, users, *iterations);
             Vec::new()
         }
     }
@@ -286,7 +311,6 @@ fn start_closed<C: Clock, W: Worker>(
     test: &Test,
     phase: &LoadPhase,
     start: Ns,
-    mix: &Rc<Mix>,
     users: &Curve,
     iterations: Option<Iterations>,
 ) {
@@ -301,24 +325,61 @@ fn start_closed<C: Clock, W: Worker>(
             Budget::Shared(Cell::new(mine.iter().map(part).sum()))
         }
     });
-    let test_scenarios: Rc<Vec<ScenarioId>> = Rc::new(test.scenarios.clone());
+    let dealt = Dealt::new(shard, test);
     let by_count = iterations.is_some();
+    let replacements = test.load.max_users();
     for span in spans {
-        let scenario = test_scenarios[mix.scenario_of_user(span.user)];
+        let scenario = dealt.scenario_of(span.user);
         shard.tasks.set(shard.tasks.get() + 1);
         // A phase that ends by count ends by time only through its length, which the phase's driver watches.
         let to = if by_count { start + phase.length } else { start + span.to };
-        let life = ClosedLife { vu: VuId(span.user), scenario, from: start + span.from, to };
+        let life = ClosedLife { place: span.user, scenario, from: start + span.from, to, replacements };
         let place = shard.take_place();
         shard.clock.spawn(live(Rc::clone(shard), life, Rc::clone(&budget), place));
     }
 }
 
+/// Which user is of which scenario: fixed numbers first, then by weight.
+struct Dealt {
+    fixed: Vec<(u64, ScenarioId)>,
+    scenarios: Vec<ScenarioId>,
+    mix: Mix,
+}
+
+impl Dealt {
+    fn new<C: Clock, W: Worker>(shard: &Shard<C, W>, test: &Test) -> Dealt {
+        let of = |id: &ScenarioId| &shard.plan.scenarios[usize::from(id.0)];
+        let mut sum = 0;
+        let fixed = test.scenarios.iter().filter_map(|id| of(id).users.map(|users| (users, *id)));
+        let fixed: Vec<(u64, ScenarioId)> = fixed
+            .map(|(users, id)| {
+                sum += users;
+                (sum, id)
+            })
+            .collect();
+        let all_fixed = fixed.len() == test.scenarios.len();
+        let weight = |id: &ScenarioId| if of(id).users.is_some() && !all_fixed { 0.0 } else { of(id).weight };
+        let weights: Vec<f64> = test.scenarios.iter().map(weight).collect();
+        Dealt { fixed, scenarios: test.scenarios.clone(), mix: Mix::new(&weights) }
+    }
+
+    fn scenario_of(&self, user: u64) -> ScenarioId {
+        if let Some((_, id)) = self.fixed.iter().find(|(end, _)| user < *end) {
+            return *id;
+        }
+        let fixed = self.fixed.last().map_or(0, |(end, _)| *end);
+        self.scenarios[self.mix.scenario_of_user(user - fixed)]
+    }
+}
+
+/// A place among the users of closed load, which one user after another may take.
 struct ClosedLife {
-    vu: VuId,
+    place: u64,
     scenario: ScenarioId,
     from: Ns,
     to: Ns,
+    /// Users that take the place of others are numbered from here on.
+    replacements: u64,
 }
 
 /// The life of a user under closed load.
@@ -329,15 +390,32 @@ async fn live<C: Clock, W: Worker>(
     place: usize,
 ) {
     let clock = shard.clock.clone();
-    if shard.pause(place, life.from, Stage::Over).await {
+    let gone = shard.gone.borrow().contains(&life.place);
+    if !gone && shard.pause(place, life.from, Stage::Over).await {
         shard.active.set(shard.active.get() + 1);
-        let parked = shard.parked.borrow_mut().remove(&life.vu.0);
-        let mut user = parked.unwrap_or_else(|| shard.new_user(life.vu, life.scenario));
+        let parked = shard.parked.borrow_mut().remove(&life.place);
+        let mut user = parked.unwrap_or_else(|| shard.new_user(VuId(life.place), life.scenario));
         let mut probe = Probe::new(&clock);
-        if shard.set_up(&mut user, &mut probe, place).await {
-            closed_loop(&shard, &life, &budget, place, &mut user, &mut probe).await;
+        let mut begun = 0;
+        loop {
+            let ready = shard.set_up(&mut user, &mut probe, place).await;
+            let lives =
+                ready && closed_loop(&shard, &life, &budget, place, &mut user, &mut probe, &mut begun).await;
+            if lives || (!ready && user.lacks.is_none()) || shard.stage.get() > Stage::Running {
+                shard.parked.borrow_mut().insert(life.place, user);
+                break;
+            }
+            if ready {
+                let teardown = &shard.plan.scenarios[usize::from(life.scenario.0)].teardown;
+                shard.around(&mut user, &mut probe, place, teardown).await;
+            }
+            let replaced = shard.plan.scenarios[usize::from(life.scenario.0)].lifetime.is_some();
+            if !replaced || user.lacks.is_some() {
+                shard.gone.borrow_mut().insert(life.place);
+                break;
+            }
+            user = shard.new_user(shard.next_vu(life.replacements), life.scenario);
         }
-        shard.parked.borrow_mut().insert(user.vu.0, user);
         shard.active.set(shard.active.get() - 1);
     }
     shard.leave_place(place);
@@ -345,6 +423,7 @@ async fn live<C: Clock, W: Worker>(
     shard.wake_driver();
 }
 
+/// Iterations of a user; `false` if it is to leave before the phase is over.
 async fn closed_loop<C: Clock, W: Worker>(
     shard: &Rc<Shard<C, W>>,
     life: &ClosedLife,
@@ -352,23 +431,27 @@ async fn closed_loop<C: Clock, W: Worker>(
     place: usize,
     user: &mut User<W::Session>,
     probe: &mut Probe<'_>,
-) {
+    begun: &mut u64,
+) -> bool {
     let pacing = shard.plan.scenarios[usize::from(life.scenario.0)].pacing;
     let mut start = Start::at_once(shard.clock.now());
-    let mut begun = 0;
-    while shard.stage.get() == Stage::Running && start.started < life.to && budget.take(begun) {
-        begun += 1;
-        let ended = shard.iterate(user, probe, place, start).await;
+    while shard.stage.get() == Stage::Running && start.started < life.to && budget.take(*begun) {
+        *begun += 1;
+        let ended = shard.iterate(user, probe, place, start, false).await;
         if ended.aborted {
-            return;
+            return true;
         }
-        let thought = ended.at + ended.think;
+        if ended.stop || shard.is_over(user, ended.at) {
+            return false;
+        }
+        let thought = ended.at + if ended.idle { IDLE } else { ended.think };
         let due = pacing.map_or(thought, |pacing| thought.max(start.intended + pacing));
         let timed = due > ended.at;
         if timed && !shard.pause(place, due.min(life.to), Stage::Over).await {
-            return;
+            return true;
         }
         let started = if timed { shard.clock.now() } else { due };
         start = Start { intended: due, ready: due, started, timed };
     }
+    true
 }

@@ -113,7 +113,8 @@ enum Message {
 pub fn run<P: Protocol>(job: Job<P>, emit: &mut dyn FnMut(RunEvent)) -> Result<(), EngineError> {
     let epoch = Epoch::start();
     let shards = job.options.shards.max(1);
-    let meeting = Arc::new(Meeting::new(shards, Ns::from_millis(5)));
+    let meeting = Meeting::new(shards, Ns::from_millis(5)).with_rows(job.tests.len(), job.plan.feeders.len());
+    let meeting = Arc::new(meeting);
     let (sender, receiver) = mpsc::channel();
     let cpus = system::allowed_cpus();
     let mut recycle = Vec::new();

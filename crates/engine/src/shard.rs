@@ -1,17 +1,19 @@
 //! One shard: a thread's worth of users, their frames, and the sequence of tests and phases.
 
+use crate::around;
 use crate::control::{Control, Signal};
 use crate::errors::ErrorBook;
 use crate::frames::{FrameSet, ShardReport};
 use crate::phase;
+use crate::rows::Rows;
 use crate::user::User;
-use crucible_core::{Clock, Ns, Share, Worker};
+use crucible_core::{Clock, Ns, Share, Slot, Value, Worker};
 use crucible_plan::Plan;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use tokio::sync::Barrier;
 
@@ -23,17 +25,54 @@ pub trait Reports {
     fn spare(&self) -> Option<FrameSet>;
 }
 
-/// Where shards agree on the instant at which a phase begins.
+/// What users begin with.
+pub(crate) type Initial = Arc<[(Slot, Value)]>;
+
+/// Where shards agree on the instant at which a phase begins, and share what is the whole run's.
 pub struct Meeting {
     barrier: Barrier,
     start: AtomicU64,
     lead: Ns,
+    rows: Arc<Rows>,
+    /// What the setup of the present test has saved. Written by the first shard before the others are met.
+    initial: Mutex<Initial>,
+    /// Whether the present test cannot be done.
+    called_off: AtomicBool,
 }
 
 impl Meeting {
     /// A meeting of `shards`; phases begin `lead` after the last shard is ready.
     pub fn new(shards: u32, lead: Ns) -> Meeting {
-        Meeting { barrier: Barrier::new(shards as usize), start: AtomicU64::new(0), lead }
+        Meeting {
+            barrier: Barrier::new(shards as usize),
+            start: AtomicU64::new(0),
+            lead,
+            rows: Arc::new(Rows::new(0, 0)),
+            initial: Mutex::new(Arc::new([])),
+            called_off: AtomicBool::new(false),
+        }
+    }
+
+    /// The same for a run of so many tests with so many feeders.
+    pub fn with_rows(self, tests: usize, feeders: usize) -> Meeting {
+        Meeting { rows: Arc::new(Rows::new(tests, feeders)), ..self }
+    }
+
+    /// A test is about to begin; told by the first shard.
+    pub(crate) fn prepare(&self, initial: Initial, called_off: bool) {
+        *self.initial.lock().unwrap_or_else(PoisonError::into_inner) = initial;
+        self.called_off.store(called_off, Ordering::SeqCst);
+    }
+
+    /// What users of the present test begin with; `None` if it cannot be done.
+    pub(crate) fn initial(&self) -> Option<Initial> {
+        let initial = Arc::clone(&self.initial.lock().unwrap_or_else(PoisonError::into_inner));
+        (!self.called_off.load(Ordering::SeqCst)).then_some(initial)
+    }
+
+    /// Waits until every shard is here.
+    pub(crate) async fn everybody(&self) {
+        self.barrier.wait().await;
     }
 
     async fn agree(&self, now: Ns) -> Ns {
@@ -105,8 +144,17 @@ pub(crate) struct Shard<C: Clock, W: Worker> {
     pub(crate) errors: RefCell<ErrorBook>,
     /// Users between phases of one test, by number.
     pub(crate) parked: RefCell<HashMap<u64, User<W::Session>>>,
-    /// Number of users made for open load in this test.
+    /// Number of users made in this test beside those of closed load that are there from the begin.
     pub(crate) made: Cell<u64>,
+    /// Users of closed load that have left this test for good.
+    pub(crate) gone: RefCell<HashSet<u64>>,
+    /// The user that does a test's own setup and teardown, and whether it did the last of them well.
+    pub(crate) lone: RefCell<Option<(User<W::Session>, bool)>>,
+    pub(crate) rows: Arc<Rows>,
+    /// What users of the present test begin with.
+    pub(crate) initial: RefCell<Initial>,
+    /// Number of the present test in the run.
+    pub(crate) test: Cell<usize>,
 }
 
 /// See [`Shard::places`].
@@ -117,7 +165,8 @@ pub(crate) struct Place {
 }
 
 impl<C: Clock, W: Worker> Shard<C, W> {
-    fn new(clock: C, worker: W, plan: Arc<Plan>, share: Share, unix_start: Ns) -> Shard<C, W> {
+    fn new(clock: C, worker: W, job: &ShardJob) -> Shard<C, W> {
+        let (plan, share, unix_start) = (Arc::clone(&job.plan), job.share, job.unix_start);
         let frames = RefCell::new(FrameSet::new(&plan));
         Shard {
             clock,
@@ -141,6 +190,11 @@ impl<C: Clock, W: Worker> Shard<C, W> {
             errors: RefCell::default(),
             parked: RefCell::default(),
             made: Cell::new(0),
+            gone: RefCell::default(),
+            lone: RefCell::default(),
+            rows: Arc::clone(&job.meeting.rows),
+            initial: RefCell::new(Arc::new([])),
+            test: Cell::new(0),
         }
     }
 
@@ -175,20 +229,26 @@ impl<C: Clock, W: Worker> Shard<C, W> {
 
 /// Lives through all tests of a job. The one future of a shard; everything else is spawned on its clock.
 pub async fn run_shard<C: Clock, W: Worker>(job: ShardJob, clock: C, worker: W, reports: Rc<dyn Reports>) {
-    let shard = Rc::new(Shard::new(clock, worker, Arc::clone(&job.plan), job.share, job.unix_start));
+    let shard = Rc::new(Shard::new(clock, worker, &job));
     shard.signal.set(job.control.signal());
     shard.clock.spawn(listen(Rc::clone(&shard), job.control.clone()));
     shard.clock.spawn(beat(Rc::clone(&shard)));
     let mut index = 0u16;
-    for test in &job.tests {
+    for (position, test) in job.tests.iter().enumerate() {
+        shard.test.set(position);
+        around::begin(&shard, &job, *test).await;
+        let mut last = None;
         let load = &job.plan.tests[*test].load;
         for (number, _) in load.phases.iter().enumerate() {
             let delay = if number == 0 { load.start_delay } else { Ns::ZERO };
             let is_last = number + 1 == load.phases.len();
-            phase::run(&shard, &job, *test, number, index, delay, is_last, &*reports).await;
+            let ended = phase::run(&shard, &job, *test, number, index, delay, is_last, &*reports).await;
+            last = ended.or(last);
             index += 1;
         }
+        around::end(&shard, &job, *test, last, &*reports).await;
         shard.parked.borrow_mut().clear();
+        shard.gone.borrow_mut().clear();
         shard.made.set(0);
     }
     shard.finished.set(true);

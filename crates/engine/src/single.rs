@@ -44,7 +44,8 @@ pub fn spawn_on<C: Clock, P: Protocol>(
     emit: impl FnMut(RunEvent) + 'static,
 ) -> Result<(), EngineError> {
     let shards = job.options.shards.max(1);
-    let meeting = Arc::new(Meeting::new(shards, Ns::from_millis(5)));
+    let meeting = Meeting::new(shards, Ns::from_millis(5)).with_rows(job.tests.len(), job.plan.feeders.len());
+    let meeting = Arc::new(meeting);
     let shared = Rc::new(RefCell::new(Shared {
         collector: Collector::new(shards),
         emit: Box::new(emit),

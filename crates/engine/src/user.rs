@@ -1,14 +1,17 @@
 //! The virtual user: the one loop around [`Session::run`], whatever the protocol and the pattern.
 
+use crate::follow::Follow;
+use crate::lanes::Lane;
 use crate::shard::{Shard, Stage};
+use crate::wait::{Cut, CutOff, Pause, remember};
+use crate::walk::{Act, Level, Walk, Way, first_step};
 use crucible_core::{
     Call, Clock, ErrorClass, Ns, Outcome, Probe, Rng, Sample, ScenarioId, Scope, Session, SessionContext,
-    StepId, VuId, Worker,
+    StepId, Value, VuId, Worker,
 };
-use crucible_plan::program::Op;
-use crucible_plan::{Plan, Program, Think};
+use crucible_plan::program::Lifetime;
+use crucible_plan::{Plan, Program, StepRole, Think};
 use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// A virtual user between two things that it does.
@@ -21,7 +24,38 @@ pub(crate) struct User<S> {
     pub(crate) iteration: u64,
     /// Whether its setup has succeeded (or there is none).
     pub(crate) ready: bool,
-    rng: Rng,
+    pub(crate) rng: Rng,
+    /// Loops and spans that it is in.
+    pub(crate) stack: Vec<Level>,
+    /// What it acts with beside its own session.
+    pub(crate) lanes: Vec<Lane<S>>,
+    /// Values of a final state that is to be read again.
+    pub(crate) kept: Vec<Value>,
+    /// An answer asked for a refresh.
+    pub(crate) refresh: bool,
+    /// When it was last refreshed.
+    pub(crate) refreshed: Ns,
+    /// When its life is over, if it ends by time.
+    pub(crate) until: Option<Ns>,
+    /// What it lacks for good: rows of a feeder that has run dry.
+    pub(crate) lacks: Option<String>,
+}
+
+/// Who does an operation.
+pub(crate) struct Actor<'u, S> {
+    pub(crate) session: &'u mut S,
+    pub(crate) scope: &'u mut Scope,
+    pub(crate) rng: &'u mut Rng,
+}
+
+/// An operation that is to be done.
+#[derive(Clone, Copy)]
+pub(crate) struct Todo {
+    pub(crate) place: usize,
+    pub(crate) step: StepId,
+    pub(crate) start: Start,
+    /// Cut off at this instant: a question after a job that is late.
+    pub(crate) deadline: Option<Ns>,
 }
 
 /// The instants of one operation or iteration that is about to begin.
@@ -45,6 +79,10 @@ impl Start {
 pub(crate) struct Ended {
     pub(crate) at: Ns,
     pub(crate) aborted: bool,
+    /// The user is to leave.
+    pub(crate) stop: bool,
+    /// It did nothing and took no time.
+    pub(crate) idle: bool,
     /// The pause that is due after it.
     pub(crate) think: Ns,
 }
@@ -68,41 +106,83 @@ pub(crate) fn operate<'a, 'p: 'a, S: Session>(
 impl<C: Clock, W: Worker> Shard<C, W> {
     pub(crate) fn new_user(&self, vu: VuId, scenario: ScenarioId) -> User<W::Session> {
         let seed = self.plan.seed;
-        User {
+        let row = &self.plan.scenarios[usize::from(scenario.0)];
+        let now = self.clock.now();
+        let mut rng = Rng::new(seed, "user", vu.0);
+        let until = match row.lifetime {
+            Some(Lifetime::Time(time)) => Some(now + draw_pause(time, &mut rng)),
+            _ => None,
+        };
+        let mut user = User {
             vu,
             scenario,
             session: self.worker.session(SessionContext { vu, seed }),
             scope: Scope::new(vu, seed),
             iteration: 0,
-            ready: self.plan.scenarios[usize::from(scenario.0)].setup.is_empty(),
-            rng: Rng::new(seed, "user", vu.0),
+            ready: row.setup.is_empty(),
+            rng,
+            stack: Vec::new(),
+            lanes: Vec::new(),
+            kept: Vec::new(),
+            refresh: false,
+            refreshed: now,
+            until,
+            lacks: None,
+        };
+        for (slot, value) in self.initial.borrow().iter() {
+            user.scope.set(*slot, value.clone());
         }
+        user.lacks = self.deal(&mut user, true).err();
+        user
+    }
+
+    /// The number of a user that is made while the load runs; `above` are taken.
+    pub(crate) fn next_vu(&self, above: u64) -> VuId {
+        let number = self.made.get();
+        self.made.set(number + 1);
+        VuId(above + number * u64::from(self.share.of) + u64::from(self.share.index))
     }
 
     /// Does one step.
-    async fn operation(
+    pub(crate) async fn operation(
         &self,
-        user: &mut User<W::Session>,
+        actor: Actor<'_, W::Session>,
         probe: &mut Probe<'_>,
-        place: usize,
-        step: StepId,
-        mut start: Start,
+        todo: Todo,
     ) -> (Outcome, Ns) {
+        let Todo { place, step, mut start, deadline } = todo;
         if self.turn_is_over(start.started) {
             start = self.let_others_go_on(start).await;
         }
+        let row = &self.plan.steps[usize::from(step.0)];
         self.frames.borrow_mut().steps[usize::from(step.0)].planned += 1;
         self.in_flight.set(self.in_flight.get() + 1);
         probe.begin(start.started, self.errors.borrow().wants());
-        user.scope.iteration = user.iteration.saturating_sub(1);
-        user.scope.unix = self.unix_start + start.started;
-        let call = Call { step, scope: &mut user.scope };
-        let outcome = {
-            let running = std::pin::pin!(operate(&mut user.session, call, probe));
-            CutOff { shard: self, place, inner: running }.await
+        actor.scope.unix = self.unix_start + start.started;
+        let outcome = if row.fail > 0.0 && actor.rng.unit() < row.fail {
+            probe.class = ErrorClass::Injected;
+            Outcome::Failed
+        } else {
+            let call = Call { step, scope: actor.scope };
+            let cut = {
+                let running = std::pin::pin!(operate(actor.session, call, probe));
+                let late = std::pin::pin!(deadline.map(|at| self.clock.sleep_until(at)));
+                CutOff { shard: self, place, inner: running, late }.await
+            };
+            match cut {
+                Cut::Through(outcome) => outcome,
+                Cut::Off => Outcome::Aborted,
+                Cut::Late => {
+                    probe.fail(ErrorClass::Timeout, || "no end of the job in time".into());
+                    Outcome::TimedOut
+                }
+            }
         };
         let finished = self.clock.now();
-        let outcome = outcome.unwrap_or(Outcome::Aborted);
+        (actor.scope.status, actor.scope.outcome) = (probe.code, outcome);
+        // an answer that says "not yet" is a good answer to the question
+        let waits = row.role == StepRole::Follow && probe.class == ErrorClass::Check;
+        let told = if waits { Outcome::Ok } else { outcome };
         let sample = Sample {
             intended: start.intended,
             ready: start.ready,
@@ -113,27 +193,32 @@ impl<C: Clock, W: Worker> Shard<C, W> {
             bytes_out: u32::try_from(probe.bytes_out).unwrap_or(u32::MAX),
             step,
             code: probe.code,
-            outcome,
-            class: if outcome == Outcome::Ok { ErrorClass::None } else { probe.class },
+            outcome: told,
+            class: if told == Outcome::Ok { ErrorClass::None } else { probe.class },
         };
-        if !probe.detail.is_empty() && outcome != Outcome::Ok {
-            self.errors.borrow_mut().note(step, sample.class, &probe.detail);
+        self.count(&sample, probe, start.timed);
+        (outcome, finished)
+    }
+
+    /// Counts an operation that has ended.
+    fn count(&self, sample: &Sample, probe: &Probe<'_>, timed: bool) {
+        let step = usize::from(sample.step.0);
+        if !probe.detail.is_empty() && sample.outcome != Outcome::Ok {
+            self.errors.borrow_mut().note(sample.step, sample.class, &probe.detail);
         }
-        (user.scope.status, user.scope.outcome) = (probe.code, outcome);
         self.in_flight.set(self.in_flight.get() - 1);
         let frames = &mut *self.frames.borrow_mut();
         for (index, value) in &probe.measures {
-            if let Some(id) = self.plan.steps[usize::from(step.0)].measures.get(usize::from(*index)) {
+            if let Some(id) = self.plan.steps[step].measures.get(usize::from(*index)) {
                 let measure = usize::from(id.0);
                 frames.measures[measure].record(&self.plan.measures[measure].kind, *value);
             }
         }
-        frames.steps[usize::from(step.0)].record(&sample, probe);
-        if start.timed {
+        frames.steps[step].record(sample, probe);
+        if timed {
             frames.lag.generator.record(sample.gen_lag());
             frames.lag.pool.record(sample.pool_lag());
         }
-        (outcome, finished)
     }
 
     /// Whether a user has gone on for a turn without anything on this shard having had to wait.
@@ -162,57 +247,123 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         if start.timed { Start { started: now, ..start } } else { Start::at_once(now) }
     }
 
-    /// Does one iteration of the user's scenario, think times between its steps included.
+    /// Does a walk to its end.
+    async fn perform(
+        &self,
+        walk: &mut Walk<'_>,
+        user: &mut User<W::Session>,
+        probe: &mut Probe<'_>,
+        place: usize,
+    ) {
+        loop {
+            match self.advance(walk, user) {
+                Act::Do(step, deadline) => {
+                    let asks = walk.follow.as_ref().is_some_and(Follow::is_asking);
+                    let actor =
+                        Actor { session: &mut user.session, scope: &mut user.scope, rng: &mut user.rng };
+                    let todo = Todo { place, step, start: walk.next, deadline };
+                    let (outcome, finished) = self.operation(actor, probe, todo).await;
+                    if asks {
+                        self.answered(walk, user, probe, outcome, finished);
+                    } else {
+                        self.done(walk, user, probe, step, outcome, finished);
+                    }
+                }
+                Act::Together(block) => {
+                    let whole = Box::pin(self.together(user, place, block, walk.next)).await;
+                    self.together_done(walk, user, block, &whole);
+                }
+                Act::Wait(at) => {
+                    if !self.pause(place, at, Stage::Aborting).await {
+                        self.cut(walk, user);
+                        return;
+                    }
+                    walk.waited(self.clock.now());
+                }
+                Act::Yield => {
+                    self.let_others_go_on(walk.next).await;
+                    if self.stage.get() == Stage::Aborting {
+                        self.cut(walk, user);
+                        return;
+                    }
+                }
+                Act::End => {
+                    self.close_spans(user, walk.last, Outcome::Ok, ErrorClass::None);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Does one iteration of the user's scenario, think times between its steps included. With `whole_life` it is not
+    /// over before the user's life is.
     pub(crate) async fn iterate(
         &self,
         user: &mut User<W::Session>,
         probe: &mut Probe<'_>,
         place: usize,
         start: Start,
+        whole_life: bool,
     ) -> Ended {
         let scenario = &self.plan.scenarios[usize::from(user.scenario.0)];
         self.frames.borrow_mut().iterations[usize::from(user.scenario.0)].planned += 1;
         self.busy.set(self.busy.get() + 1);
-        user.session.iteration(user.iteration);
-        user.iteration += 1;
-        let steps = draw(&scenario.flow, &mut user.rng);
-        let mut next = start;
-        let mut all_ok = true;
-        let mut aborted = false;
-        let mut think = Ns::ZERO;
-        for (index, step) in steps.into_iter().enumerate() {
-            if index > 0 && think > Ns::ZERO {
-                let at = next.intended;
-                if !self.pause(place, at, Stage::Aborting).await {
-                    aborted = true;
-                    break;
-                }
-                next.started = self.clock.now();
-            }
-            let (outcome, finished) = self.operation(user, probe, place, step, next).await;
-            all_ok &= outcome == Outcome::Ok;
-            think = self.draw_think(user, step);
-            let due = finished + think;
-            next = Start { intended: due, ready: due, started: finished, timed: think > Ns::ZERO };
-            if outcome == Outcome::Aborted {
-                aborted = true;
-                next = Start::at_once(finished);
+        let mut walk = Walk::new(&scenario.flow, start, false, scenario.refresh.as_ref());
+        let mut lacks = self.begin_iteration(user);
+        loop {
+            if let Some(why) = lacks {
+                self.cannot_begin(&mut walk, &scenario.flow, &why);
                 break;
             }
+            self.perform(&mut walk, user, probe, place).await;
+            let over = walk.way != Way::Through || self.stage.get() > Stage::Running;
+            if !whole_life || over || self.is_over(user, walk.last) {
+                break;
+            }
+            walk.again();
+            lacks = self.begin_iteration(user);
         }
-        let at = next.intended.since(think);
-        let at = if aborted { self.clock.now() } else { at };
+        let at = walk.next.intended.since(walk.pause);
         self.busy.set(self.busy.get() - 1);
         let frame = &mut self.frames.borrow_mut().iterations[usize::from(user.scenario.0)];
+        let aborted = walk.way == Way::Aborted;
         if aborted {
             frame.aborted += 1;
-        } else if all_ok {
+        } else if walk.all_ok {
             frame.completed += 1;
             frame.duration.record(at.since(start.intended));
         } else {
             frame.failed += 1;
         }
-        Ended { at, aborted, think }
+        let idle = walk.done == 0 && walk.pause == Ns::ZERO;
+        Ended { at, aborted, stop: walk.way == Way::Stop, idle, think: walk.pause }
+    }
+
+    /// The session and the scope learn of a new iteration. Says what it cannot be done without.
+    fn begin_iteration(&self, user: &mut User<W::Session>) -> Option<String> {
+        user.session.iteration(user.iteration);
+        user.scope.iteration = user.iteration;
+        user.iteration += 1;
+        let dealt = self.deal(user, false).err();
+        dealt.or_else(|| user.lacks.clone())
+    }
+
+    /// An iteration that lacks its data: its first step is planned and fails unsent, and the user has nothing more to do.
+    fn cannot_begin(&self, walk: &mut Walk<'_>, flow: &Program, why: &str) {
+        if let Some(step) = first_step(flow, &mut Rng::new(self.plan.seed, "lacks", 0)) {
+            self.count_unsent(step, walk.next, Ns::ZERO, Outcome::Failed, ErrorClass::Value);
+            self.errors.borrow_mut().note(step, ErrorClass::Value, why);
+        }
+        (walk.all_ok, walk.way) = (false, Way::Stop);
+    }
+
+    /// Whether the user's life is over.
+    pub(crate) fn is_over(&self, user: &User<W::Session>, now: Ns) -> bool {
+        match self.plan.scenarios[usize::from(user.scenario.0)].lifetime {
+            Some(Lifetime::Iterations(most)) => user.iteration >= most,
+            Some(Lifetime::Time(_)) => user.until.is_some_and(|until| now >= until),
+            None => false,
+        }
     }
 
     /// Does the user's setup until it succeeds. `false` if the phase ended before.
@@ -222,10 +373,16 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         probe: &mut Probe<'_>,
         place: usize,
     ) -> bool {
+        let setup = &self.plan.scenarios[usize::from(user.scenario.0)].setup;
         while !user.ready {
-            let steps = self.plan.scenarios[usize::from(user.scenario.0)].setup.steps();
-            if self.in_order(user, probe, place, &steps).await {
+            if let Some(why) = user.lacks.clone() {
+                let mut walk = Walk::new(setup, Start::at_once(self.clock.now()), true, None);
+                self.cannot_begin(&mut walk, setup, &why);
+                return false;
+            }
+            if self.around(user, probe, place, setup).await {
                 user.ready = true;
+                user.refreshed = self.clock.now();
                 break;
             }
             let again = self.clock.now() + SETUP_RETRY;
@@ -236,25 +393,20 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         true
     }
 
-    /// Does steps outside of an iteration, one behind the other; stops at the first that is not ok.
-    pub(crate) async fn in_order(
+    /// Does a program outside of an iteration; stops at the first step that is not ok.
+    pub(crate) async fn around(
         &self,
         user: &mut User<W::Session>,
         probe: &mut Probe<'_>,
         place: usize,
-        steps: &[StepId],
+        program: &Program,
     ) -> bool {
-        for step in steps {
-            let start = Start::at_once(self.clock.now());
-            let (outcome, _) = self.operation(user, probe, place, *step, start).await;
-            if outcome != Outcome::Ok {
-                return false;
-            }
-        }
-        true
+        let mut walk = Walk::new(program, Start::at_once(self.clock.now()), true, None);
+        self.perform(&mut walk, user, probe, place).await;
+        matches!(walk.way, Way::Through | Way::Stop) && walk.all_ok
     }
 
-    fn draw_think(&self, user: &mut User<W::Session>, step: StepId) -> Ns {
+    pub(crate) fn draw_think(&self, user: &mut User<W::Session>, step: StepId) -> Ns {
         let scenario = &self.plan.scenarios[usize::from(user.scenario.0)];
         let think = self.plan.steps[usize::from(step.0)].think.unwrap_or(scenario.think);
         draw_pause(think, &mut user.rng)
@@ -269,8 +421,8 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         iterations.dropped += 1;
         // Which task it would have been is drawn like any other, so that every task bears its share of the drops.
         let mut rng = Rng::new(plan.seed, "dropped", intended.0);
-        let steps = draw(&plan.scenarios[usize::from(scenario.0)].flow, &mut rng);
-        let Some(step) = steps.first() else { return };
+        let first = first_step(&plan.scenarios[usize::from(scenario.0)].flow, &mut rng);
+        let Some(step) = first else { return };
         let frame = &mut frames.steps[usize::from(step.0)];
         frame.planned += 1;
         frame.count(&Sample {
@@ -281,7 +433,7 @@ impl<C: Clock, W: Worker> Shard<C, W> {
             finished: now,
             bytes_in: 0,
             bytes_out: 0,
-            step: *step,
+            step,
             code: 0,
             outcome: Outcome::Dropped,
             class: ErrorClass::None,
@@ -322,34 +474,9 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         .await
     }
 
-    fn remember(&self, place: usize, cx: &Context<'_>) {
+    pub(crate) fn remember(&self, place: usize, cx: &Context<'_>) {
         remember(&mut self.places.borrow_mut()[place].waker, cx);
     }
-}
-
-fn remember(slot: &mut Option<std::task::Waker>, cx: &Context<'_>) {
-    match slot {
-        Some(waker) if waker.will_wake(cx.waker()) => {}
-        other => *other = Some(cx.waker().clone()),
-    }
-}
-
-fn draw(flow: &Program, rng: &mut Rng) -> Vec<StepId> {
-    let (mut steps, mut at) = (Vec::new(), 0i32);
-    while let Some(op) = flow.ops.get(at as usize) {
-        match op {
-            Op::Step(step) => steps.push(*step),
-            Op::Jump(by) => at += by - 1,
-            Op::Draw(draw) => {
-                let total = draw.ends.last().map_or(0.0, |end| end.0);
-                let point = rng.unit() * total;
-                at += draw.ends.iter().find(|end| point < end.0).map_or(1, |end| end.1) - 1;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    steps
 }
 
 pub(crate) fn draw_pause(think: Think, rng: &mut Rng) -> Ns {
@@ -361,55 +488,5 @@ pub(crate) fn draw_pause(think: Think, rng: &mut Rng) -> Ns {
             Ns::from_secs_f64(mean.as_secs_f64() + deviation.as_secs_f64() * rng.normal())
         }
         Think::Exponential { mean } => Ns::from_secs_f64(mean.as_secs_f64() * rng.exponential().min(20.0)),
-    }
-}
-
-/// Runs an operation, and ends it when the shard aborts. The inner future is then dropped unfinished.
-struct CutOff<'s, 'f, C: Clock, W: Worker, F> {
-    shard: &'s Shard<C, W>,
-    place: usize,
-    inner: Pin<&'f mut F>,
-}
-
-impl<C: Clock, W: Worker, F: Future<Output = Outcome>> Future for CutOff<'_, '_, C, W, F> {
-    type Output = Option<Outcome>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
-        if self.shard.stage.get() == Stage::Aborting {
-            return Poll::Ready(None);
-        }
-        match self.inner.as_mut().poll(cx) {
-            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-            Poll::Pending => {
-                self.shard.suspended.set(true);
-                self.shard.remember(self.place, cx);
-                Poll::Pending
-            }
-        }
-    }
-}
-
-struct Pause<'s, 'f, C: Clock, W: Worker, F> {
-    shard: &'s Shard<C, W>,
-    place: usize,
-    breaks: Stage,
-    inner: Pin<&'f mut F>,
-}
-
-impl<C: Clock, W: Worker, F: Future<Output = ()>> Future for Pause<'_, '_, C, W, F> {
-    type Output = bool;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.shard.stage.get() >= self.breaks {
-            return Poll::Ready(false);
-        }
-        match self.inner.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending => {
-                self.shard.suspended.set(true);
-                self.shard.remember(self.place, cx);
-                Poll::Pending
-            }
-        }
     }
 }

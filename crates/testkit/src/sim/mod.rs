@@ -9,9 +9,11 @@ mod timers;
 
 pub mod protocol;
 pub mod queue;
+pub mod script;
 pub mod theory;
 
 pub use executor::{Sim, SimClock, Sleep};
 pub use faults::WakeError;
 pub use protocol::{SimBehaviour, SimProtocol, SimSession, SimWorker};
 pub use queue::{Queue, QueueConfig, QueueTruth, Visit};
+pub use script::{Answer, Question, ScriptProtocol};
