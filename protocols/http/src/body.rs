@@ -11,7 +11,7 @@ const CHUNK_LINE_LIMIT: u32 = 4 << 10;
 const TRAILER_LIMIT: u32 = 16 << 10;
 
 /// Why a body cannot be read: class and words.
-pub type BodyError = (ErrorClass, &'static str);
+pub(crate) type BodyError = (ErrorClass, &'static str);
 
 /// Where a body ends.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,13 @@ use std::io;
 /// The part of an operation in which something went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum During {
+    /// Resolving the name.
     Resolve,
+    /// Opening the connection.
     Connect,
+    /// Setting up the secure channel.
     Secure,
+    /// Writing.
     Send,
     /// Before any byte of the answer.
     Wait,
@@ -47,6 +51,7 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The class that it counts as.
     pub fn class(&self) -> ErrorClass {
         match self {
             Fault::Timeout(_) => ErrorClass::Timeout,
@@ -73,6 +78,7 @@ impl Fault {
         }
     }
 
+    /// The words for it.
     pub fn text(&self) -> String {
         match self {
             Fault::Timeout(during) => format!("time limit passed while {}", during.words()),

@@ -234,6 +234,7 @@ impl Codec for SocketCodec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crucible_core::Rng;
     use proptest::prelude::*;
 
     /// What comes out of these bytes in pieces of this length: messages, replies, close code, class of the error.

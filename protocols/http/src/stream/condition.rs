@@ -92,8 +92,8 @@ impl Wanted {
 fn equal(value: &Json, wanted: &Json) -> bool {
     match (value, wanted) {
         (Json::Number(a), Json::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        (Json::String(text), other @ (Json::Number(_) | Json::Bool(_)))
-        | (other @ (Json::Number(_) | Json::Bool(_)), Json::String(text)) => *text == other.to_string(),
+        (Json::String(_), Json::Number(_) | Json::Bool(_))
+        | (Json::Number(_) | Json::Bool(_), Json::String(_)) => text(value) == text(wanted),
         _ => value == wanted,
     }
 }
