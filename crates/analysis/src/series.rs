@@ -1,7 +1,6 @@
 //! What the monitors read, in memory that does not grow with the run.
 
 use crate::bounded::Joined;
-use crate::stats::RatioSums;
 use crucible_core::Ns;
 use crucible_record::Reading;
 
@@ -22,7 +21,7 @@ pub struct SeriesTotals {
     pub to: Ns,
     /// Longest time between two neighbouring readings.
     pub widest: Ns,
-    sums: RatioSums,
+    sum: f64,
 }
 
 impl SeriesTotals {
@@ -42,18 +41,12 @@ impl SeriesTotals {
         self.to = self.to.max(at);
         self.count += 1;
         self.last = value;
-        self.sums.push(1.0, value);
+        self.sum += value;
     }
 
     /// The mean of the readings; `None` without any.
     pub fn mean(&self) -> Option<f64> {
-        self.sums.ratio()
-    }
-
-    /// Half the width of the interval on the mean whose one-sided error is `tail`; `None` below two readings.
-    /// Neighbouring readings are not taken for independent.
-    pub fn half_width(&self, tail: f64) -> Option<f64> {
-        self.sums.half_width(tail)
+        (self.count > 0).then(|| self.sum / self.count as f64)
     }
 }
 
@@ -118,7 +111,7 @@ mod tests {
     #[test]
     fn readings_keep_their_extremes_and_the_widest_gap() {
         let mut totals = SeriesTotals::default();
-        assert_eq!((totals.mean(), totals.half_width(0.05)), (None, None));
+        assert_eq!(totals.mean(), None);
         for (second, value) in [(1, 0.5), (2, 1.5), (9, -1.0), (10, f64::NAN)] {
             totals.push(Ns::from_secs(second), value);
         }

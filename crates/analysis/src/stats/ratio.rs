@@ -3,71 +3,29 @@
 //! For each window two figures come in: `n` (operations, seconds) and `y` (of these: exceedances, errors; or a sum of
 //! response times). The ratio is sum y / sum n. Neighbouring operations are not independent, so the variance is
 //! that between windows (a ratio estimate over clusters; Cochran, "Sampling Techniques", 3rd ed. 1977, eq. 6.9 and
-//! 9.30), and because neighbouring windows are not independent either, also between batches of 2, 4, 8, ... windows
-//! (batch means; Schmeiser 1982, who advises no more than about 30 batches and no fewer than 10). What neighbouring
-//! batches still share is put on top as for a process with exponential memory, (1 + rho) / (1 - rho), with rho
-//! freed of its small-sample bias (Marriott and Pope, Biometrika 41 (1954)). The largest of all levels counts.
+//! 9.30); neighbouring windows are not independent either, and how much they hang together is averaged over by
+//! [`Scatter`].
 //!
-//! Invariant: memory is logarithmic in the number of windows: one set of sums for each doubling, at most 64.
+//! Invariant: memory is constant: windows are kept apart as long as there are few, then in groups of 2, 4, 8, ...
 
 use super::special::{normal_quantile, t_quantile};
+use crucible_stats::scatter::Scatter;
 
-/// Batches that a coarser level must have before it is listened to.
-const FEWEST_BATCHES: u64 = 10;
-/// Largest correlation of neighbouring batches that is believed.
-const MOST_SHARED: f64 = 0.95;
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Level {
-    batches: u64,
-    n: f64,
-    y: f64,
-    nn: f64,
-    yy: f64,
-    ny: f64,
-    /// Products of neighbours: n n', y y', n y' + y n'.
-    next: (f64, f64, f64),
-    last: Option<(f64, f64)>,
-    /// The first half of the next batch of the level above.
-    half: Option<(f64, f64)>,
-}
-
-impl Level {
-    fn push(&mut self, n: f64, y: f64) {
-        self.batches += 1;
-        self.n += n;
-        self.y += y;
-        self.nn += n * n;
-        self.yy += y * y;
-        self.ny += n * y;
-        if let Some((before_n, before_y)) = self.last.replace((n, y)) {
-            self.next.0 += n * before_n;
-            self.next.1 += y * before_y;
-            self.next.2 += n * before_y + y * before_n;
-        }
-    }
-
-    /// Variance of the ratio `r`: that between batches, enlarged by what neighbouring batches still share.
-    fn variance(&self, r: f64) -> f64 {
-        let m = self.batches as f64;
-        let squares = (self.yy - 2.0 * r * self.ny + r * r * self.nn).max(0.0);
-        let apart = m / (m - 1.0) * squares / (self.n * self.n);
-        if self.batches < FEWEST_BATCHES || squares <= 0.0 {
-            return apart;
-        }
-        let shared = (self.next.1 - r * self.next.2 + r * r * self.next.0) / squares;
-        // the estimate is too small by (1 + 3 rho) / m, as its mean was taken from the same data
-        let rho = (shared + (1.0 + 3.0 * shared) / m).clamp(0.0, MOST_SHARED);
-        apart * (1.0 + rho) / (1.0 - rho)
-    }
-}
+/// Groups that are kept apart; twice as many are summed in pairs.
+const MOST: usize = 256;
 
 /// See the module text.
 #[derive(Clone, Debug, Default)]
 pub struct RatioSums {
     n: f64,
     y: f64,
-    levels: Vec<Level>,
+    windows: u64,
+    /// (n, y) of each group, in the order of time; the last may be part of one.
+    groups: Vec<(f64, f64)>,
+    /// Windows in a full group, as a power of two.
+    size: u32,
+    /// Windows in the last group; 0 if it is full.
+    filled: u64,
 }
 
 impl RatioSums {
@@ -78,20 +36,16 @@ impl RatioSums {
         }
         self.n += n;
         self.y += y;
-        let (mut n, mut y) = (n, y);
-        for index in 0..64 {
-            if index == self.levels.len() {
-                self.levels.push(Level::default());
-            }
-            let level = &mut self.levels[index];
-            level.push(n, y);
-            match level.half.take() {
-                None => {
-                    level.half = Some((n, y));
-                    return;
-                }
-                Some((first_n, first_y)) => (n, y) = (n + first_n, y + first_y),
-            }
+        self.windows += 1;
+        match self.groups.last_mut().filter(|_| self.filled > 0) {
+            Some(last) => *last = (last.0 + n, last.1 + y),
+            None => self.groups.push((n, y)),
+        }
+        self.filled = (self.filled + 1) % (1 << self.size);
+        if self.filled == 0 && self.groups.len() == 2 * MOST {
+            self.size += 1;
+            let sum = |two: &[(f64, f64)]| two.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+            self.groups = self.groups.chunks(2).map(sum).collect();
         }
     }
 
@@ -112,17 +66,20 @@ impl RatioSums {
 
     /// Windows that said something.
     pub fn windows(&self) -> u64 {
-        self.levels.first().map_or(0, |level| level.batches)
+        self.windows
     }
 
-    /// Levels that have batches enough, with their number of batches and the variance of the ratio.
-    fn variances(&self) -> impl Iterator<Item = (u64, f64)> + '_ {
-        let r = self.ratio().unwrap_or(0.0);
-        self.levels
-            .iter()
-            .enumerate()
-            .filter(|(index, level)| level.batches >= if *index == 0 { 2 } else { FEWEST_BATCHES })
-            .map(move |(_, level)| (level.batches, level.variance(r)))
+    /// The error of the ratio; `None` below two windows.
+    fn scatter(&self) -> Option<Scatter> {
+        let r = self.ratio()?;
+        let residuals: Vec<f64> = self.groups.iter().map(|(n, y)| (y - r * n) / self.n).collect();
+        Scatter::serial(&residuals)
+    }
+
+    /// Variance of the ratio if the operations were independent and `y` counted some of `n`; `None` where nothing, or
+    /// everything, was counted.
+    fn binomial(&self) -> Option<f64> {
+        self.ratio().map(|r| r * (1.0 - r) / self.n).filter(|variance| *variance > 0.0)
     }
 
     /// How many independent operations these are worth for an interval on a share (`y` counts some of `n`) whose
@@ -133,33 +90,27 @@ impl RatioSums {
     /// estimated from survey data", Survey Methodology 24 (1998). Where nothing, or everything, was counted the
     /// variance says nothing and `n` is taken as it is.
     pub fn effective_n(&self, tail: f64) -> f64 {
-        let Some(r) = self.ratio() else { return 0.0 };
-        let binomial = r * (1.0 - r) / self.n;
-        if binomial.is_nan() || binomial <= 0.0 {
-            return self.n;
-        }
+        let Some(binomial) = self.binomial() else { return self.n };
         let z = normal_quantile(tail);
-        let few = |freedom: u64| (z / t_quantile(freedom as f64, tail)).powi(2);
-        self.variances()
-            .map(|(batches, variance)| self.n / (variance / binomial).max(1.0) * few(batches - 1))
+        match self.scatter() {
             // one window: its inner dependence is unknown; as if it were two
-            .fold(if self.windows() < 2 { self.n * few(1) } else { self.n }, f64::min)
+            None => self.n * (z / t_quantile(1.0, tail)).powi(2),
+            Some(scatter) => {
+                let variance = (scatter.half_width(2.0 * tail) / z).powi(2);
+                self.n / (variance / binomial).max(1.0)
+            }
+        }
     }
 
     /// How many times the variance of the ratio is that of as many independent operations; at least 1.
     pub fn inflation(&self) -> f64 {
-        let binomial = self.ratio().map_or(0.0, |r| r * (1.0 - r) / self.n);
-        if binomial.is_nan() || binomial <= 0.0 {
-            return 1.0;
-        }
-        self.variances().map(|(_, variance)| variance / binomial).fold(1.0, f64::max)
+        let Some((binomial, scatter)) = self.binomial().zip(self.scatter()) else { return 1.0 };
+        (scatter.deviation().powi(2) / binomial).max(1.0)
     }
 
     /// Half the width of the interval on the ratio whose one-sided error is `tail`; `None` below two windows.
     pub fn half_width(&self, tail: f64) -> Option<f64> {
-        self.variances()
-            .map(|(batches, variance)| variance.sqrt() * t_quantile((batches - 1) as f64, tail))
-            .fold(None, |widest, width| Some(widest.map_or(width, |w: f64| w.max(width))))
+        self.scatter().map(|scatter| scatter.half_width(2.0 * tail))
     }
 }
 
@@ -200,7 +151,7 @@ mod tests {
             sums.push(1.0, 0.0);
             sums.push(0.0, 0.0);
         }
-        assert!(sums.levels.len() <= 18);
+        assert!(sums.groups.capacity() <= 4 * MOST);
         assert_eq!((sums.windows(), sums.n()), (100_000, 100_000.0));
         assert_eq!(sums.effective_n(0.05), 100_000.0);
         assert_eq!(RatioSums::default().effective_n(0.05), 0.0);

@@ -1,7 +1,8 @@
 //! Thresholds on values: the plan's own measures, and what monitors read.
 //!
-//! Sums, extremes and last values are facts of the run; means, shares and percentiles are judged by bounds, as those of
-//! operations are. A series or measure without values shows nothing, whatever is demanded of it.
+//! Sums, extremes and last values are facts of the run. Means, shares and percentiles of measures are judged by bounds, as
+//! those of operations are. Of a series they are facts too: monitors read a component from the beginning of the test to
+//! its end, not a sample of it; where they did not, nothing passes. A series or measure without values shows nothing, whatever is demanded of it.
 
 use super::Case;
 use crate::bands::meets;
@@ -34,8 +35,14 @@ pub(super) fn judge(case: &Case<'_>, measure: &ValueMeasure) -> Judgement {
         ValueMeasure::Last => fact(case, Some(values.last()), &values),
         ValueMeasure::Min => fact(case, Some(values.min()), &values),
         ValueMeasure::Max => fact(case, Some(values.max()), &values),
-        ValueMeasure::Average | ValueMeasure::Rate => mean(case, measure, &values),
-        ValueMeasure::Percentile(p) => percentile(case, *p, &values),
+        ValueMeasure::Average | ValueMeasure::Rate => match values {
+            Values::Series(totals) => fact(case, totals.mean(), &values),
+            Values::Measure(_) => mean(case, measure, &values),
+        },
+        ValueMeasure::Percentile(p) => match values {
+            Values::Series(totals) => share_of_time(case, *p, totals),
+            Values::Measure(frame) => percentile(case, *p, frame),
+        },
         ValueMeasure::Share | ValueMeasure::Mark(_) => share(case, &values),
         ValueMeasure::Split => super::split::judge(case),
         ValueMeasure::Above(_) | ValueMeasure::Below(_) => longest(case, &values),
@@ -137,10 +144,7 @@ fn fact(case: &Case<'_>, value: Option<f64>, values: &Values<'_>) -> Judgement {
 
 fn mean(case: &Case<'_>, measure: &ValueMeasure, values: &Values<'_>) -> Judgement {
     let sums = &case.tracker.values.mean;
-    let (value, half) = match values {
-        Values::Measure(_) => (sums.ratio(), sums.half_width(case.tail)),
-        Values::Series(totals) => (totals.mean(), totals.half_width(case.tail)),
-    };
+    let (value, half) = (sums.ratio(), sums.half_width(case.tail));
     let better = case.tracker.threshold.measure.better();
     let Some(value) = value else {
         return case.say(Verdict::Inconclusive, "no evidence: no window tells of it");
@@ -222,24 +226,23 @@ fn share(case: &Case<'_>, values: &Values<'_>) -> Judgement {
     judgement
 }
 
-fn percentile(case: &Case<'_>, p: f64, values: &Values<'_>) -> Judgement {
+/// The share that may lie beyond the limit, and on which side.
+fn allowed(case: &Case<'_>, p: f64) -> (f64, &'static str) {
+    match case.tracker.threshold.measure.better() {
+        Better::Lower => (1.0 - p, "above"),
+        Better::Higher => (p, "below"),
+    }
+}
+
+fn percentile(case: &Case<'_>, p: f64, frame: &MeasureFrame) -> Judgement {
     let Some(sums) = case.tracker.values.shares.last().filter(|sums| sums.n() > 0.0) else {
         return case.say(Verdict::Inconclusive, "no evidence: no window tells of it");
     };
-    let (allowed, side) = match case.tracker.threshold.measure.better() {
-        Better::Lower => (1.0 - p, "above"),
-        Better::Higher => (p, "below"),
-    };
-    let (bounds, _, effective) = bounds_of(sums, case.tail);
-    let needed = smallest_sample(allowed);
-    let n = values.count();
-    let told = format!(
-        "{} of {} lay {side} {} ({} allowed)",
-        whole(sums.y()),
-        values.counted(),
-        case.limit_shown(),
-        show_share(allowed)
-    );
+    let (allowed, side) = allowed(case, p);
+    let (bounds, share, effective) = bounds_of(sums, case.tail);
+    let (n, needed) = (frame.count, smallest_sample(allowed));
+    let (beyond, of, limit) = (whole(sums.y()), counted(n, "value"), case.limit_shown());
+    let told = format!("{beyond} of {of} lay {side} {limit} ({} allowed)", show_share(allowed));
     let verdict = match decide(bounds.low, bounds.high, allowed, Better::Lower) {
         Verdict::Pass if n < needed => Verdict::Inconclusive,
         verdict => verdict,
@@ -257,25 +260,34 @@ fn percentile(case: &Case<'_>, p: f64, values: &Values<'_>) -> Judgement {
     let remedy = match verdict {
         Verdict::Inconclusive => {
             let settled = |b: ShareBounds| b.high <= allowed || b.low > allowed;
-            case.more_time(factor_until(
-                sums.ratio().unwrap_or(0.0) * effective,
-                effective,
-                case.tail,
-                settled,
-            ))
+            case.more_time(factor_until(share * effective, effective, case.tail, settled))
         }
         Verdict::Fail => "see it over time for when it happened".into(),
         _ => String::new(),
     };
-    let value = match values {
-        Values::Measure(frame) => frame.quantile(p),
-        // of readings only their share beyond the limits is kept
-        Values::Series(_) => None,
-    };
-    match value {
+    match frame.quantile(p) {
         Some(value) => case.with(verdict, why, value, n).remedy(remedy),
         None => case.say(verdict, why).evidence(n).remedy(remedy),
     }
+}
+
+/// A percentile of a series: the share of readings beyond the limit. It takes one reading in that share to tell it from
+/// the extreme.
+fn share_of_time(case: &Case<'_>, p: f64, totals: &SeriesTotals) -> Judgement {
+    let (allowed, side) = allowed(case, p);
+    let beyond = case.tracker.values.shares.last().map_or(0.0, RatioSums::y);
+    let n = totals.count;
+    let (of, limit) = (counted(n, "reading"), case.limit_shown());
+    let told = format!("{} of {of} lay {side} {limit} ({} allowed)", whole(beyond), show_share(allowed));
+    let (verdict, why, remedy) = if beyond > allowed * n as f64 + 1e-9 {
+        (Verdict::Fail, told, "see it over time for when it happened")
+    } else if allowed * (n as f64) < 1.0 - 1e-9 {
+        let why = format!("{told}: of so few there is no such percentile");
+        (Verdict::Inconclusive, why, "run it longer, read more often, or demand it of the extreme")
+    } else {
+        (Verdict::Pass, told, "")
+    };
+    case.say(verdict, why).evidence(n).remedy(remedy)
 }
 
 fn longest(case: &Case<'_>, values: &Values<'_>) -> Judgement {
