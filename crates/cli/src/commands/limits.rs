@@ -21,7 +21,10 @@ use expect::Expected;
 /// Asks and tells; the exit code says whether it is as expected, or without an expectation whether it is known.
 pub fn run(args: &LimitsArgs) -> Result<u8, CliError> {
     let expected = args.expect.as_deref().map(Expected::parse).transpose().map_err(|hint| {
-        CliError::usage(format!("failed to read --expect {:?}\n  {hint}", args.expect.as_deref().unwrap_or("")))
+        CliError::usage(format!(
+            "failed to read --expect {:?}\n  {hint}",
+            args.expect.as_deref().unwrap_or("")
+        ))
     })?;
     let within = units::parse_duration(&args.within)
         .map_err(|hint| CliError::usage(format!("failed to read --within {:?}\n  {hint}", args.within)))?;

@@ -167,6 +167,14 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means) -> Men
         }
     }
     menu.extend(ladder(best, minds, states, means));
+    if best.class == Class::TwoTier {
+        // as much as the short tier allows, until the long one refuses; then a watch for its end
+        let times = best.second.limit.div_ceil(best.limit).min(40) + 1;
+        let press = (0..times).flat_map(|_| [all, Act::Wait(1.03 * best.window)]);
+        let end = [watch(0.008 * best.second.window, 1.2 * best.second.window), all];
+        menu.push((end.to_vec(), "asking again and again until one passes"));
+        menu.push((press.chain(end).collect(), "pressing until the long limit refuses, and on to its end"));
+    }
     let growing = Act::Watch { first: 0.01 * best.window, growth: 0.1, longest: 12.0 * best.memory() };
     menu.push((vec![growing, all], "asking again, ever more slowly"));
     menu
@@ -174,7 +182,12 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means) -> Men
 
 /// Single requests over the range in which the window of a lock-out may end, then all that is left: how many pass tells
 /// which of them began a new window. Refusals cost a lock each, so that one pass must tell as much as it can.
-fn ladder(best: &Rule, minds: &[Weighted], states: &[State], means: &Means) -> Option<(Vec<Act>, &'static str)> {
+fn ladder(
+    best: &Rule,
+    minds: &[Weighted],
+    states: &[State],
+    means: &Means,
+) -> Option<(Vec<Act>, &'static str)> {
     if best.class != Class::Lockout || best.limit < 3 {
         return None;
     }

@@ -41,6 +41,8 @@ impl Default for Options {
 
 /// Requests sent one behind the other before more are sent at once.
 const ALONE: u64 = 150;
+/// Windows that are pressed on at a time.
+const PRESSED: u64 = 4;
 /// Doubt at which it is decided.
 const DECIDED: f64 = 0.01;
 /// Experiments that must come out as expected, after the doubt is gone.
@@ -83,7 +85,8 @@ pub struct Prober {
     rounds: u32,
     rule: Option<(Rule, f64)>,
     outcome: Option<Outcome>,
-    pressed: bool,
+    /// Windows for which it was pressed on.
+    pressed: u64,
     /// Experiments since the doubt was gone that came out as expected.
     confirmed: u32,
 }
@@ -107,7 +110,7 @@ impl Prober {
             rounds: 0,
             rule: None,
             outcome: None,
-            pressed: false,
+            pressed: 0,
             confirmed: 0,
         }
     }
@@ -334,7 +337,7 @@ impl Prober {
         if searching && self.confirmed <= CONFIRMATIONS && self.rounds < ROUNDS {
             self.rounds += 1;
             let end = self.begun + self.options.within;
-            let more = if self.pressed { 4.0 } else { 1.0 };
+            let more = if self.pressed > 0 { 4.0 } else { 1.0 };
             let budget = self.begun + self.options.windows * self.belief.memory() * more;
             let means = Means { now, end: end.min(budget.max(now)), trip: self.trip(), lanes: self.lanes };
             if now + 0.02 * best.memory() < means.end {
@@ -367,7 +370,7 @@ impl Prober {
         self.rule = Some((best.rule, *share));
     }
 
-    /// Presses on for some windows, once: a second limit shows only under lasting pressure.
+    /// Presses on for some windows: a second limit shows only under lasting pressure.
     fn press(&mut self, now: f64) -> Option<Experiment> {
         let (rule, _) = self.rule?;
         let pressable = matches!(
@@ -379,16 +382,16 @@ impl Prober {
                 | Class::TokenBucket
                 | Class::IntervalRefill
         );
-        if self.pressed || !pressable || self.outcome.is_some() {
+        if self.pressed >= self.options.press || !pressable || self.outcome.is_some() {
             return None;
         }
-        self.pressed = true;
         let end = self.begun + self.options.within;
         let left = ((end - now) / (1.02 * rule.window)).floor().max(0.0) as u64;
-        let times = self.options.press.min(left);
+        let times = (self.options.press - self.pressed).min(PRESSED).min(left);
         if times == 0 {
             return None;
         }
+        self.pressed += times;
         let all = Act::Burst { most: 2 * rule.limit + 5, refusals: 2, lanes: self.lanes };
         let acts: Vec<Act> = (0..times).flat_map(|_| [Act::Wait(1.02 * rule.window), all]).collect();
         self.stage = Stage::Press;
@@ -449,7 +452,7 @@ impl Prober {
             steps: self.steps.clone(),
             headers: super::honesty::check(rule.map(|(rule, _)| rule).as_ref(), &self.seen, &log),
             statuses: places::statuses(&self.seen),
-            pressed: self.pressed,
+            pressed: self.pressed > 0,
             outcome,
         }
     }
@@ -463,4 +466,3 @@ fn confirm(rule: &Rule, lanes: u64, end: f64, rng: &mut Rng) -> Experiment {
     let acts = vec![Act::Wait((0.3 + 0.6 * rng.unit()) * scale), all, watch, all];
     Experiment { acts, end, about: "whether it comes as expected" }
 }
-

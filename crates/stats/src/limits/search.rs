@@ -126,7 +126,7 @@ fn pick<'a, T>(list: &'a [T], rng: &mut Rng) -> Option<&'a T> {
 }
 
 /// A rule of this class, drawn from the features.
-fn propose(class: Class, features: &Features, log: &Log, best: &[Particle], rng: &mut Rng) -> Rule {
+fn propose(class: Class, features: &Features, log: &Log, known: &[Particle], rng: &mut Rng) -> Rule {
     let mut rule = Rule::new(class, features.count(rng), features.span(rng));
     rule.phase = features.edge(rng).unwrap_or(features.end);
     match class {
@@ -149,7 +149,7 @@ fn propose(class: Class, features: &Features, log: &Log, best: &[Particle], rng:
             }
             rule.extends = rng.unit() < 0.2;
         }
-        Class::TwoTier => two_tiers(&mut rule, features, log, best, rng),
+        Class::TwoTier => two_tiers(&mut rule, features, log, known, rng),
         _ => {}
     }
     rule
@@ -191,10 +191,14 @@ fn refill(rule: &mut Rule, features: &Features, rng: &mut Rng) {
     } else {
         (interval, lump)
     };
-    let first = features.runs.first().map_or(rule.limit, |run| run.count);
+    let longest = features.runs.iter().map(|run| run.count).max().unwrap_or(rule.limit);
+    let first = if rng.unit() < 0.5 { longest } else { features.count(rng) };
     let added = if rng.unit() < 0.5 { 0 } else { lump * rng.between(1, 4) };
     rule.limit = first.saturating_sub(added).max(lump).max(1);
     rule.lump = lump.clamp(1, rule.limit);
+    if rng.unit() < 0.6 {
+        rule.limit -= rule.limit % rule.lump;
+    }
     rule.window = interval * rule.limit as f64 / rule.lump as f64;
     if rng.unit() < 0.4 {
         rule.phase = features.runs.first().map_or(0.0, |run| run.from);
@@ -224,8 +228,8 @@ fn bucket(rule: &mut Rule, features: &Features, rng: &mut Rng) {
 }
 
 /// The short tier as a window of its own would be; the long one from rests that the short one does not explain.
-fn two_tiers(rule: &mut Rule, features: &Features, log: &Log, single: &[Particle], rng: &mut Rng) {
-    if let Some(particle) = pick(single, rng).filter(|_| rng.unit() < 0.6) {
+fn two_tiers(rule: &mut Rule, features: &Features, log: &Log, known: &[Particle], rng: &mut Rng) {
+    if let Some(particle) = pick(known, rng).filter(|_| rng.unit() < 0.8) {
         (rule.limit, rule.window, rule.phase) =
             (particle.rule.limit, particle.rule.window, particle.rule.phase);
     } else {
@@ -257,7 +261,13 @@ fn two_tiers(rule: &mut Rule, features: &Features, log: &Log, single: &[Particle
         Some(distance) if rng.unit() < 0.8 => *distance,
         _ => (edge - fall) * (1.0 + 3.0 * rng.unit()),
     };
-    rule.second.limit = features.admitted(log, edge - rule.second.window, fall).max(rule.limit);
+    // counted up to the fall before this edge, or from it to a later one
+    let later: Vec<f64> = long.iter().map(|(fall, _)| *fall).filter(|other| *other > edge).take(3).collect();
+    rule.second.limit = match pick(&later, rng).filter(|_| rng.unit() < 0.6) {
+        Some(later) => features.admitted(log, edge, *later),
+        None => features.admitted(log, edge - rule.second.window, fall),
+    }
+    .max(rule.limit);
 }
 
 /// A rule near this one.
@@ -276,7 +286,11 @@ fn change(rule: &Rule, features: &Features, rng: &mut Rng) -> Rule {
             Class::Lockout => rule.lock = near(rule.lock, rng),
             Class::IntervalRefill if rng.unit() < 0.7 => {
                 // another size, with the same lumps at the same instants
-                let limit = if rng.unit() < 0.5 { rule.limit + rule.lump } else { rule.limit.saturating_sub(rule.lump) };
+                let limit = if rng.unit() < 0.5 {
+                    rule.limit + rule.lump
+                } else {
+                    rule.limit.saturating_sub(rule.lump)
+                };
                 let limit = limit.max(1);
                 (rule.window, rule.limit) = (rule.window / rule.limit as f64 * limit as f64, limit);
             }
@@ -284,8 +298,11 @@ fn change(rule: &Rule, features: &Features, rng: &mut Rng) -> Rule {
             Class::TwoTier if rng.unit() < 0.5 => {
                 let more = rng.unit() < 0.5;
                 let first = rule.limit;
-                rule.second.limit =
-                    if more { rule.second.limit + first } else { rule.second.limit.saturating_sub(first).max(1) };
+                rule.second.limit = if more {
+                    rule.second.limit + first
+                } else {
+                    rule.second.limit.saturating_sub(first).max(1)
+                };
             }
             Class::TwoTier => rule.second.limit = step(rule.second.limit, rng),
             _ => rule.window = features.span(rng),
@@ -375,9 +392,13 @@ pub(crate) fn improve(
     let mut kept: Vec<Particle> =
         population.drain(..).map(|particle| explain(&particle.rule, log, f64::NEG_INFINITY)).collect();
     let mut best = kept.iter().map(|particle| particle.fit).fold(f64::NEG_INFINITY, f64::max);
-    for index in 0..TRIES.0 + TRIES.1 {
-        let rule = if index < TRIES.0 || kept.is_empty() {
-            propose(class, features, log, single, rng)
+    let two = class == Class::TwoTier;
+    // a short tier that was found once is kept while the long one is looked for
+    let known: Vec<Particle> = single.iter().chain(kept.iter().take(6)).filter(|_| two).cloned().collect();
+    let (proposals, changes) = if two { (3 * TRIES.0, 2 * TRIES.1) } else { TRIES };
+    for index in 0..proposals + changes {
+        let rule = if index < proposals || kept.is_empty() {
+            propose(class, features, log, &known, rng)
         } else {
             // half of the changes start from the best ones
             let few = kept.len().min(if rng.unit() < 0.5 { 4 } else { KEPT });
@@ -392,7 +413,7 @@ pub(crate) fn improve(
         }
         best = best.max(particle.fit);
         kept.push(particle);
-        if kept.len() > 3 * KEPT || index == TRIES.0 {
+        if kept.len() > 3 * KEPT || index == proposals {
             thin(&mut kept);
         }
     }

@@ -55,11 +55,10 @@ pub(super) struct Client {
 impl Client {
     /// Prepares everything; sends nothing yet.
     pub(super) fn open(variants: &[Variant], seed: u64, reading: Reading) -> Result<Client, CliError> {
-        let failed = |what: &str, e: &dyn std::fmt::Display| CliError::internal(format!("failed to {what}: {e}"));
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| failed("make a runtime", &e))?;
+        let failed =
+            |what: &str, e: &dyn std::fmt::Display| CliError::internal(format!("failed to {what}: {e}"));
+        let runtime =
+            Builder::new_current_thread().enable_all().build().map_err(|e| failed("make a runtime", &e))?;
         let local = LocalSet::new();
         let epoch = Epoch::start();
         let unix = jiff::Timestamp::now().as_duration().as_secs_f64();

@@ -85,7 +85,11 @@ impl Expected {
                     _ => true,
                 };
                 let why = format!("nothing limits {} requests, up to {rate}/s", finding.requests);
-                if enough { (Verdict::Fail, why) } else { (Verdict::Inconclusive, why + "; try --most with more") }
+                if enough {
+                    (Verdict::Fail, why)
+                } else {
+                    (Verdict::Inconclusive, why + "; try --most with more")
+                }
             }
             (Outcome::Limiter, Some(rule)) => self.against(rule, finding),
             _ => (Verdict::Inconclusive, "it is not known what limits".into()),
@@ -135,7 +139,8 @@ mod tests {
 
     #[test]
     fn expectations_are_read() {
-        let check = |text: &str, expected: Expected| assert_eq!(Expected::parse(text), Ok(expected), "{text}");
+        let check =
+            |text: &str, expected: Expected| assert_eq!(Expected::parse(text), Ok(expected), "{text}");
         check("none", Expected::None);
         check("concurrency 8", Expected::Concurrency(8));
         check("100/m", Expected::Rate { requests: 100, window: 60.0, burst: None });

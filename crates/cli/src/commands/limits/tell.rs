@@ -32,7 +32,11 @@ pub(super) fn figures(rule: &Rule) -> String {
     let n = rule.limit;
     match rule.class {
         Class::TokenBucket => {
-            format!("{n} at once, refilled at {n} in {} (one each {})", seconds(rule.window), seconds(rule.window / n as f64))
+            format!(
+                "{n} at once, refilled at {n} in {} (one each {})",
+                seconds(rule.window),
+                seconds(rule.window / n as f64)
+            )
         }
         Class::Spacing => format!("1 each {}", seconds(rule.window)),
         Class::IntervalRefill => format!(
@@ -66,14 +70,22 @@ fn recovery(rule: &Rule) -> Option<String> {
         Class::FixedFirst => format!("all at once, {window} after the window's first request"),
         Class::SlidingLog => format!("each place {window} after its request"),
         Class::LogWithRejects => format!("only for who is silent: after {window} without any request"),
-        Class::SlidingCounter => format!("evenly, from the next window on, within {}", seconds(2.0 * rule.window)),
+        Class::SlidingCounter => {
+            format!("evenly, from the next window on, within {}", seconds(2.0 * rule.window))
+        }
         Class::TokenBucket | Class::IntervalRefill => format!("whole again after {window}"),
         Class::Lockout => format!(
             "{} after the violation{}",
             seconds(rule.lock),
-            if rule.extends { "; asking meanwhile begins it anew" } else { "; asking meanwhile changes nothing" }
+            if rule.extends {
+                "; asking meanwhile begins it anew"
+            } else {
+                "; asking meanwhile changes nothing"
+            }
         ),
-        Class::TwoTier => format!("at the next begin of the fuller window, at most {}", seconds(rule.second.window)),
+        Class::TwoTier => {
+            format!("at the next begin of the fuller window, at most {}", seconds(rule.second.window))
+        }
         _ => return None,
     })
 }
@@ -101,13 +113,15 @@ impl Told<'_> {
         let statuses: Vec<String> = finding
             .statuses
             .iter()
-            .map(|(status, n)| if *status == 0 { format!("{n} no answer") } else { format!("{n} of {status}") })
+            .map(
+                |(status, n)| {
+                    if *status == 0 { format!("{n} no answer") } else { format!("{n} of {status}") }
+                },
+            )
             .collect();
-        let windows = finding.windows().map(|w| format!(", decided within {w:.1} windows")).unwrap_or_default();
-        row(
-            "evidence",
-            format!("{} requests in {}{windows}", finding.requests, seconds(finding.elapsed)),
-        );
+        let windows =
+            finding.windows().map(|w| format!(", decided within {w:.1} windows")).unwrap_or_default();
+        row("evidence", format!("{} requests in {}{windows}", finding.requests, seconds(finding.elapsed)));
         row("answers", statuses.join(", "));
         // writing to a String cannot fail
         let _ = writeln!(text, "\n  {:>9}  {:>6} {:>8}  experiment", "at", "passed", "refused");
@@ -166,7 +180,8 @@ impl Told<'_> {
         if finding.headers.is_empty() {
             row("headers", "say nothing about a limit".into());
         }
-        if !finding.pressed && matches!(rule.class, Class::FixedWall | Class::FixedFirst | Class::SlidingLog) {
+        if !finding.pressed && matches!(rule.class, Class::FixedWall | Class::FixedFirst | Class::SlidingLog)
+        {
             row("note", "a second, longer limit was not looked for; --within allows more time".into());
         }
     }
@@ -184,9 +199,11 @@ impl Told<'_> {
             (Outcome::Overload, _) => {
                 "no limiter: these are errors, as of a server that has too much to do".into()
             }
-            (Outcome::Untestable, _) => "nothing is known: no request passed. Statuses below 400 count as passed; \
+            (Outcome::Untestable, _) => {
+                "nothing is known: no request passed. Statuses below 400 count as passed; \
                  name others with --status, refusals with --refused"
-                .into(),
+                    .into()
+            }
             (Outcome::Unknown(why), _) => format!("nothing is certain: {why}"),
         }
     }

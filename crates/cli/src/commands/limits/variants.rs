@@ -49,7 +49,9 @@ impl Dimension {
             "route" => Kind::Route,
             "method" => Kind::Method,
             "address" => Kind::Address,
-            _ => Kind::Header(kind.strip_prefix("header:").filter(|n| !n.is_empty()).ok_or_else(wrong)?.into()),
+            _ => {
+                Kind::Header(kind.strip_prefix("header:").filter(|n| !n.is_empty()).ok_or_else(wrong)?.into())
+            }
         };
         let mut values = values.split(',').map(str::trim).filter(|value| !value.is_empty());
         let first = values.next().ok_or_else(wrong)?.to_owned();
@@ -100,7 +102,8 @@ pub(super) fn of(args: &LimitsArgs) -> Result<(String, Vec<Variant>), CliError> 
         variants.push(of_url(args, &values, &dimension.label())?);
     }
     let url = requests::whole(&args.what);
-    let method = args.request.method.as_deref().unwrap_or(if args.request.body.is_some() { "POST" } else { "GET" });
+    let method =
+        args.request.method.as_deref().unwrap_or(if args.request.body.is_some() { "POST" } else { "GET" });
     Ok((format!("{} {}", method.to_uppercase(), without_credentials(&url)), variants))
 }
 
@@ -129,7 +132,8 @@ fn of_url(args: &LimitsArgs, values: &[(&Dimension, &str)], label: &str) -> Resu
 }
 
 fn address(text: &str) -> Result<std::net::IpAddr, CliError> {
-    text.parse().map_err(|_| CliError::usage(format!("failed to read the address {text:?}\n  write 127.0.0.2")))
+    text.parse()
+        .map_err(|_| CliError::usage(format!("failed to read the address {text:?}\n  write 127.0.0.2")))
 }
 
 /// A step with what it needs of its plan.
@@ -146,7 +150,11 @@ fn variant(plan: &Plan, step: &Step, label: String, setup: Vec<StepId>) -> Resul
     Ok(Variant { label, settings, steps, setup, step: step.id })
 }
 
-fn of_plan(args: &LimitsArgs, path: &Path, dimensions: &[Dimension]) -> Result<(String, Vec<Variant>), CliError> {
+fn of_plan(
+    args: &LimitsArgs,
+    path: &Path,
+    dimensions: &[Dimension],
+) -> Result<(String, Vec<Variant>), CliError> {
     let plan = plans::load(path, &args.overrides)?;
     let ordinary = || plan.steps.iter().filter(|s| s.protocol == "http" && s.role == StepRole::Main);
     let step = match &args.step {
@@ -158,7 +166,8 @@ fn of_plan(args: &LimitsArgs, path: &Path, dimensions: &[Dimension]) -> Result<(
         })?,
     };
     let setup = plan.scenarios[usize::from(step.scenario.0)].setup.ops.iter();
-    let setup: Vec<StepId> = setup.filter_map(|op| if let Op::Step(id) = op { Some(*id) } else { None }).collect();
+    let setup: Vec<StepId> =
+        setup.filter_map(|op| if let Op::Step(id) = op { Some(*id) } else { None }).collect();
     let mut variants = vec![variant(&plan, step, "the step".into(), setup.clone())?];
     for dimension in dimensions {
         let mut other = variant(&plan, step, dimension.label(), setup.clone())?;
