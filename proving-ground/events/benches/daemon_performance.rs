@@ -6,12 +6,12 @@
 //! acceptance to the end of handling. `RSS` is the peak of the row's process.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints its table")]
 
+mod common;
+
+use common::{peak_mib, populate, start};
 use crucible_core::clock::Now;
 use crucible_core::{Histogram, Ns};
-use crucible_events::{
-    CentralRouter, Coordinator, Event, EventBus, EventMix, Failure, Family, Interest, MonotonicClock,
-    ServiceSpec, Settings,
-};
+use crucible_events::{EventBus, EventMix, MonotonicClock, Settings};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -35,27 +35,6 @@ const SCENARIOS: [Scenario; 5] = [
 /// First word of the arguments of a row's process.
 const ROW: &str = "row-of-the-table";
 
-/// Reads every byte of the payload, eight at a time.
-fn read(event: &Event) -> Result<(), Failure> {
-    let sum = event
-        .payload
-        .chunks_exact(8)
-        .fold(0u64, |sum, eight| sum.wrapping_add(u64::from_le_bytes(eight.try_into().unwrap_or_default())));
-    black_box(sum);
-    Ok(())
-}
-
-/// The families are dealt out to the services in turn, so that each family has somebody.
-fn interest(index: usize, services: usize) -> Interest {
-    let wanted: Vec<Family> = Family::ALL
-        .into_iter()
-        .enumerate()
-        .filter(|(family, _)| if services < 6 { family % services == index } else { index % 6 == *family })
-        .map(|(_, family)| family)
-        .collect();
-    Interest::families(&wanted)
-}
-
 struct Outcome {
     events: f64,
     deliveries: f64,
@@ -65,10 +44,7 @@ struct Outcome {
 }
 
 fn run(bus: &dyn EventBus, scenario: &Scenario) -> Outcome {
-    for index in 0..scenario.services {
-        let spec = ServiceSpec::new(format!("service-{index}"), interest(index, scenario.services));
-        bus.register(spec, Box::new(read)).unwrap();
-    }
+    populate(bus, scenario.services, 0);
     let mut mix = EventMix::new(1, scenario.payload..=scenario.payload);
     let clock = MonotonicClock::start();
     let mut published = 0u64;
@@ -94,19 +70,9 @@ fn run(bus: &dyn EventBus, scenario: &Scenario) -> Outcome {
     }
 }
 
-fn peak_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
-}
-
 fn row(scenario: &Scenario, architecture: &str) {
-    let settings = Settings::default();
-    let bus: Box<dyn EventBus> = match architecture {
-        "router" => Box::new(CentralRouter::start(settings).unwrap()),
-        _ => Box::new(Coordinator::new(settings)),
-    };
-    let outcome = run(bus.as_ref(), scenario);
+    let bus = start(architecture, Settings::default());
+    let outcome = run(&*bus, scenario);
     let quantile = |share| outcome.latency.quantile(share).unwrap_or(Ns::ZERO);
     println!(
         "{:<18} {:>8} {:>9} {:>7}B  {architecture:<12} {:>12.0} {:>13.0} {:>9} {:>9} {:>9} {:>5.0}MiB{}",

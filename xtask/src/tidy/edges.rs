@@ -22,7 +22,7 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
     ("engine", &["core", "schedule", "plan", "record"]),
     ("report", &["core", "record", "analysis", "stats"]),
     ("testkit", &["core"]),
-    ("ground", &["core", "harness"]),
+    ("ground", &["core", "harness", "report", "stats"]),
     ("cli", &["*"]),
     ("xtask", &["*"]),
 ];

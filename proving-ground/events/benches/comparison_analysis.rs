@@ -1,0 +1,118 @@
+//! Both architectures against each other in slices that alternate, with intervals and a report: summary, table, key
+//! figures, strengths and weaknesses, recommendations that follow from the rows.
+//!
+//! The unit is a pair of neighbouring slices in random order; a slice publishes as fast as the bus takes events. Response
+//! time is from acceptance to the end of handling. Fresh buses are started every few pairs, so that what differs from start
+//! to start is seen.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench prints its table"
+)]
+
+mod common;
+
+use common::{ARCHITECTURES, arguments, keep, populate, start};
+use crucible_core::clock::Now;
+use crucible_core::{Ns, Rng};
+use crucible_events::{EventBus, EventMix, MonotonicClock, Settings};
+use crucible_harness::allocator::{Counting, counted};
+use crucible_report::comparison::{Compared, json, markdown, text};
+use crucible_stats::compare::{Evidence, Gauge, GaugeKind, Pair, Settings as Asked, Slice, Trials, compare};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Name, events a round, services, payload.
+const SCENARIOS: [(&str, u64, usize, usize); 3] =
+    [("light", 100, 3, 512), ("medium", 1_000, 10, 1 << 10), ("heavy", 10_000, 50, 4 << 10)];
+/// Pairs between two fresh starts.
+const PAIRS_A_ROUND: u32 = 4;
+
+fn gauges() -> Vec<Gauge> {
+    let live = Gauge { name: "live memory".into(), ..Gauge::memory() };
+    let allocated =
+        Gauge { name: "allocated per event".into(), kind: GaugeKind::PerOperation, ..Gauge::memory() };
+    vec![live, allocated]
+}
+
+fn main() {
+    let arguments = arguments();
+    let (rounds, length) = if arguments.quick { (4, 0.1) } else { (10, 0.25) };
+    let (mut all_text, mut all_json) =
+        (String::from("# Event coordination: coordinator against router\n\n"), Vec::new());
+    for (name, events, services, payload) in SCENARIOS {
+        if !arguments.wants(name) {
+            continue;
+        }
+        let mut pairs = Vec::new();
+        let mut order = Rng::new(1, "order of slices", services as u64);
+        for round in 0..rounds {
+            let buses = ARCHITECTURES.map(|architecture| {
+                let bus = start(architecture, Settings::default());
+                populate(&*bus, services, 0);
+                bus
+            });
+            let mut mixes = [0, 1].map(|_| EventMix::new(u64::from(round) + 1, payload..=payload));
+            for _ in 0..PAIRS_A_ROUND {
+                let mut pair = Pair { round, ..Pair::default() };
+                for arm in if order.unit() < 0.5 { [0, 1] } else { [1, 0] } {
+                    let slice = slice(&buses[arm], &mut mixes[arm], events, length);
+                    *(if arm == 0 { &mut pair.a } else { &mut pair.b }) = slice;
+                }
+                pairs.push(pair);
+            }
+        }
+        let evidence = Evidence { gauges: gauges(), trials: Trials::Interleaved(pairs) };
+        let comparison = compare(&evidence, &Asked::default()).unwrap();
+        let compared = Compared {
+            test: format!("{name}: {events} events a round, {services} services, {payload} B"),
+            arms: ARCHITECTURES.map(str::to_owned),
+            gauges: gauges(),
+            comparison,
+        };
+        text(&compared).iter().for_each(|line| println!("{line}"));
+        all_text.push_str(&markdown(&compared).join("\n"));
+        all_json.push(json(&compared));
+    }
+    keep("comprehensive_report", "md", &all_text);
+    keep("comprehensive_report", "json", &serde_json::Value::from(all_json).to_string());
+}
+
+/// Publishes for `length` seconds and waits until all of it has been handled.
+fn slice(bus: &Arc<dyn EventBus>, mix: &mut EventMix, events: u64, length: f64) -> Slice {
+    let before = bus.statistics();
+    let (memory, clock) = (counted(), MonotonicClock::start());
+    let mut published = 0;
+    while clock.now() < Ns::from_secs_f64(length) {
+        for _ in 0..events {
+            std::hint::black_box(bus.publish(mix.draw()));
+        }
+        published += events;
+        assert!(bus.drain(Duration::from_secs(60)), "not everything was handled");
+    }
+    let seconds = clock.now().as_secs_f64();
+    let (after, spent) = (bus.statistics(), counted().since(&memory));
+    let mut latency = crucible_core::Histogram::default();
+    for (value, times) in after.latency().buckets() {
+        let known: u64 =
+            before.latency().buckets().filter(|(v, _)| *v == value).map(|(_, times)| times).sum();
+        latency.record_many(value, times - known);
+    }
+    let failed = after.sum(|s| s.failed) - before.sum(|s| s.failed);
+    Slice {
+        ok: latency.count(),
+        errors: failed,
+        operations: latency.count() + failed,
+        latency,
+        seconds,
+        readings: vec![
+            counted().live() as f64,
+            spent.allocated as f64 / published.max(1) as f64 * published as f64,
+        ],
+    }
+}
