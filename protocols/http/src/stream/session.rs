@@ -245,9 +245,9 @@ impl<K: Kind> StreamSession<K> {
             if let Some(ending) = ending {
                 break ending;
             }
-            let early = std::mem::take(&mut early);
+            let came = std::mem::take(&mut early);
             let Tools { limits, scope, probe } = tools;
-            let ending = wait(shard, line, &mut watch, early, limits, scope, probe).await;
+            let ending = wait(shard, line, &mut watch, came, limits, scope, probe).await;
             let open = if K::RESUMES { self.opener(operation) } else { None };
             let (Ending::Gone, Some(open)) = (ending, open) else { break ending };
             let pause = line.borrow().codec.resume().1.unwrap_or(AGAIN).max(AGAIN);
@@ -258,7 +258,7 @@ impl<K: Kind> StreamSession<K> {
             let (answer, again) = self.open(operation, open, resume.as_deref(), tools).await?;
             done.said = Some(answer.said);
             let Some(again) = again else { break Ending::Gone };
-            early_of(&again, answer.early);
+            early = answer.early;
             *line = again;
         };
         if let Some(index) = spec.count {
@@ -268,11 +268,6 @@ impl<K: Kind> StreamSession<K> {
         done.message = watch.message.take();
         ended(step, line, ending, watch.seen, done, tools.probe)
     }
-}
-
-/// Messages that came with the handshake wait in the line.
-fn early_of<K: Kind>(line: &Shared<K>, early: Vec<Message>) {
-    early.into_iter().for_each(|message| line.borrow_mut().keep(message));
 }
 
 /// What the end of the waiting means.
