@@ -1,13 +1,18 @@
 //! The claims. One file and one row each.
 
+mod capacity;
+mod comparison;
 mod conservation;
 mod floor;
 mod memory;
 mod no_evidence;
 mod percentiles;
+mod scalability;
 mod schedule;
+mod slo;
 mod stall;
 mod starved;
+mod steady;
 
 use super::Claim;
 
@@ -21,4 +26,11 @@ pub(super) const CLAIMS: &[Claim] = &[
     starved::CLAIM,
     no_evidence::CLAIM,
     conservation::CLAIM,
+    comparison::EQUAL,
+    comparison::POWER,
+    comparison::COVERAGE,
+    slo::CLAIM,
+    steady::CLAIM,
+    capacity::CLAIM,
+    scalability::CLAIM,
 ];
