@@ -3,12 +3,12 @@
 use crate::Report;
 use crucible_analysis::{Assessment, Judgement, RunView, TestAssessment, Unit, Verdict};
 use crucible_core::{
-    ErrorClass, Frame, Histogram, IterationFrame, LagFrame, Ns, Outcome, Phase, Rng, Sample, ScenarioId,
-    StepId,
+    ErrorClass, Frame, Histogram, IterationFrame, LagFrame, MeasureFrame, MeasureId, MeasureKind,
+    MeasureSpec, Ns, Outcome, Phase, Rng, Sample, ScenarioId, StepId,
 };
 use crucible_record::{
-    ErrorNote, Finished, Gap, Model, Note, NoteKind, PhaseMeta, PhaseStarted, RunEvent, RunStarted,
-    ScenarioMeta, StepMeta, StopReason, TestMeta, Users, Window,
+    ErrorNote, Finished, Gap, Model, Note, NoteKind, PhaseMeta, PhaseStarted, Reading, RunEvent, RunStarted,
+    ScenarioMeta, SeriesMeta, StepMeta, StopReason, TestMeta, Users, Window,
 };
 
 /// A name that tries a terminal, a spreadsheet, a page and a table at once.
@@ -106,8 +106,8 @@ fn started() -> RunStarted {
         max_users,
     };
     RunStarted {
-        measures: Vec::new(),
-        series: Vec::new(),
+        measures: measures(),
+        series: series(),
         run: text("20261121-044000-abcd"),
         tool: text("crucible 0.1.0"),
         started_unix_ms: 1_795_236_000_000,
@@ -121,6 +121,9 @@ fn started() -> RunStarted {
             step("feed", 0, &["status 200", "json.count"]),
             step(HOSTILE, 0, &["status 200"]),
             step("never reached", 0, &["status 200"]),
+            StepMeta { role: text("timed"), ..step("checkout", 0, &[]) },
+            StepMeta { role: text("timed"), ..step("checkout: queue", 0, &[]) },
+            StepMeta { role: text("follow"), ..step("is it done?", 0, &[]) },
         ],
         tests: vec![
             test(
@@ -225,7 +228,76 @@ fn browse(second: u64, rng: &mut Rng) -> RunEvent {
         frame.checks[0].0 += u64::from(held);
         frame.checks[0].1 += u64::from(!held && code != 0);
     }
-    window(0, second, vec![(StepId(0), feed), (StepId(1), other)], 10, 0)
+    let mut event = window(0, second, vec![(StepId(0), feed), (StepId(1), other)], 10, 0);
+    if let RunEvent::Window(window) = &mut event {
+        beside(window, second);
+    }
+    event
+}
+
+/// Transactions, polls and values of one second of the closed test.
+fn beside(window: &mut Window, second: u64) {
+    let (mut whole, mut queue, mut poll) = (Frame::new(0), Frame::new(0), Frame::new(0));
+    for k in 0..20u64 {
+        let at = Ns::from_secs(second) + Ns::from_millis(50 * k);
+        let (outcome, class) = match k {
+            3 => (Outcome::Failed, ErrorClass::JobFailed),
+            7 if second == 4 => (Outcome::Failed, ErrorClass::Lost),
+            8 if second == 4 => (Outcome::TimedOut, ErrorClass::Stuck),
+            9 if second == 4 => (Outcome::Failed, ErrorClass::Changed),
+            _ => (Outcome::Ok, ErrorClass::None),
+        };
+        for (frame, millis, outcome, class) in [
+            (&mut whole, 400 + 10 * k, outcome, class),
+            (&mut queue, 100 + k, Outcome::Ok, ErrorClass::None),
+            (&mut poll, 2, Outcome::Ok, ErrorClass::None),
+        ] {
+            frame.planned += 1;
+            frame.count(&sample(at, Ns::ZERO, Ns::from_millis(millis), outcome, class, 0));
+        }
+    }
+    window.steps.extend([(StepId(3), whole), (StepId(4), queue), (StepId(5), poll)]);
+    for (index, spec) in measures().iter().enumerate() {
+        let mut frame = MeasureFrame::new(&spec.kind);
+        (0..20).for_each(|k| frame.record(&spec.kind, f64::from(k % 3)));
+        window.measures.push((MeasureId(index as u16), frame));
+    }
+}
+
+fn measures() -> Vec<MeasureSpec> {
+    let marks = vec![(text("rq"), Some(0.5)), (text("celery"), Some(0.5))];
+    let spec = |name: &str, kind, unit: &str| MeasureSpec { name: text(name), kind, unit: text(unit) };
+    vec![
+        spec("orders", MeasureKind::Counter, ""),
+        spec("depth", MeasureKind::Gauge, ""),
+        spec("cached", MeasureKind::Rate, ""),
+        spec("render", MeasureKind::Trend, "ms"),
+        spec("worker", MeasureKind::Tally(marks), ""),
+        spec(HOSTILE, MeasureKind::Trend, HOSTILE),
+    ]
+}
+
+fn series() -> Vec<SeriesMeta> {
+    let one = |component: &str, name: &str, unit: &str| SeriesMeta {
+        component: text(component),
+        name: text(name),
+        unit: text(unit),
+        doc: text("what it is"),
+    };
+    vec![
+        one("host", "cpu", "share"),
+        one("host", "memory_available", "bytes"),
+        one("api", "cpu", "cores"),
+        one("api", "memory", "bytes"),
+        one("api", "read", "bytes/s"),
+        one(HOSTILE, HOSTILE, HOSTILE),
+    ]
+}
+
+fn reading(second: u64) -> RunEvent {
+    let values = [0.4, 3e9, 0.5 + 0.1 * (second % 5) as f64, 2e8 + 1e6 * second as f64, 0.0, -1.5];
+    let values = values.iter().enumerate().map(|(index, value)| (index as u16, *value)).collect();
+    RunEvent::Reading(Box::new(Reading { at: Ns::from_secs(second + 1), values }))
 }
 
 /// A window of the open test: at 400/s half of the arrivals wait 40 ms for a user, and five are dropped.
@@ -249,7 +321,7 @@ fn events() -> Vec<RunEvent> {
     let mut rng = Rng::new(1, "fixture", 0);
     let begin = |phase, secs| RunEvent::Phase(PhaseStarted { phase, at: Ns::from_secs(secs) });
     let mut events = vec![RunEvent::Started(Box::new(started())), begin(0, 0)];
-    events.extend((0..10).map(|second| browse(second, &mut rng)));
+    events.extend((0..10).flat_map(|second| [browse(second, &mut rng), reading(second)]));
     events.push(RunEvent::Note(Note {
         at: Ns::from_secs(10),
         kind: NoteKind::Warning,

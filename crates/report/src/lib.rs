@@ -14,6 +14,7 @@ mod swallowed;
 #[cfg(test)]
 mod tests;
 mod text;
+mod values;
 
 pub use formats::{FORMATS, Format, find};
 pub use report::{Options, Report};

@@ -1,4 +1,5 @@
-//! The percentile distribution of HdrHistogram, which its plotter and others read: one block for each test.
+//! The percentile distribution of HdrHistogram, which its plotter and others read: one block for each test, and for each of its
+//! groups and transactions.
 //!
 //! Columns: response time in milliseconds, percentile as a share, values up to it, `1/(1 - percentile)`. Steps halve
 //! the distance to 100 % every five lines, as in the original's default of five ticks per half distance.
@@ -29,6 +30,11 @@ fn render(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
             let judged = judged_response(&totals.all);
             writeln!(out, "# {}: response time in milliseconds", clean(&meta.name))?;
             distribution(&judged, out)?;
+            for span in figures::spans(view, totals) {
+                let (test, span_name) = (clean(&meta.name), clean(span.name));
+                writeln!(out, "# {test}, {span_name}: time in milliseconds")?;
+                distribution(&span.response, out)?;
+            }
         }
     }
     Ok(())

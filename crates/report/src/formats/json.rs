@@ -14,6 +14,9 @@ use crucible_record::{ErrorNote, Model, NoteKind, StopReason};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
+use values::{MeasureFigures, ReadingFigures};
+
+mod values;
 
 /// The row.
 pub(super) const FORMAT: Format =
@@ -106,6 +109,10 @@ struct Figures<'a> {
     users_max: u64,
     all: Counts<'a>,
     steps: Vec<Counts<'a>>,
+    spans: Vec<Counts<'a>>,
+    polls: Vec<Counts<'a>>,
+    measures: Vec<MeasureFigures<'a>>,
+    readings: Vec<ReadingFigures<'a>>,
     scenarios: Vec<Iterations<'a>>,
     generator: Generator,
 }
@@ -232,6 +239,7 @@ struct Note<'a> {
 struct Gap<'a> {
     from_ns: u64,
     to_ns: u64,
+    component: Option<&'a str>,
     text: &'a str,
 }
 
@@ -273,7 +281,12 @@ fn document<'a>(report: &Report<'a>) -> Document<'a> {
         gaps: view
             .gaps
             .iter()
-            .map(|gap| Gap { from_ns: gap.from.0, to_ns: gap.to.0, text: &gap.text })
+            .map(|gap| Gap {
+                from_ns: gap.from.0,
+                to_ns: gap.to.0,
+                component: Some(gap.component.as_str()).filter(|name| !name.is_empty()),
+                text: &gap.text,
+            })
             .collect(),
         timeline: timeline(report),
     }
@@ -373,6 +386,10 @@ fn figures_of<'a>(report: &Report<'a>, totals: &'a Totals) -> Figures<'a> {
         users_max: totals.users_max,
         all,
         steps,
+        spans: figures::spans(report.view, totals).iter().map(|row| counts(report, row)).collect(),
+        polls: figures::polls(report.view, totals).iter().map(|row| counts(report, row)).collect(),
+        measures: values::measures(report.view, totals),
+        readings: values::readings(report.view, totals),
         scenarios: started
             .scenarios
             .iter()

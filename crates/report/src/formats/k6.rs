@@ -8,9 +8,10 @@ use super::Format;
 use crate::Report;
 use crate::figures;
 use crate::text::clean;
-use crucible_analysis::{Judgement, Verdict};
+use crate::values::Measured;
+use crucible_analysis::{Judgement, Verdict, judged_response};
 use crucible_core::units::show_bytes;
-use crucible_core::{Frame, Histogram, IterationFrame, Ns, Outcome, Phase};
+use crucible_core::{Frame, Histogram, IterationFrame, MeasureFrame, MeasureKind, Ns, Outcome, Phase};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
@@ -53,7 +54,12 @@ fn render(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     thresholds(report, out)?;
     writeln!(out, "\n  █ TOTAL RESULTS\n")?;
     checks(report, &sums, out)?;
-    let groups = [("HTTP", http(&sums)), ("EXECUTION", execution(&sums)), ("NETWORK", network(&sums))];
+    let mut groups =
+        vec![("HTTP", http(&sums)), ("EXECUTION", execution(&sums)), ("NETWORK", network(&sums))];
+    let custom = custom(report, &sums);
+    if !custom.is_empty() {
+        groups.insert(0, ("CUSTOM", custom));
+    }
     let widest =
         groups.iter().flat_map(|(_, list)| list).map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, list) in groups {
@@ -93,6 +99,11 @@ fn thresholds(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
 
 fn metric_of(judgement: &Judgement, test: Option<&str>) -> String {
     let measure = judgement.measure.as_str();
+    let text = judgement.threshold.as_deref().unwrap_or("");
+    if text.starts_with("measure ") || text.starts_with("series ") {
+        let tag = test.map_or(String::new(), |test| format!("{{test:{}}}", clean(test)));
+        return format!("{}{tag}", clean(&judgement.subject));
+    }
     let name = if measure.starts_with("errors") {
         "http_req_failed"
     } else if measure.starts_with("throughput") {
@@ -182,6 +193,57 @@ fn http(sums: &Sums) -> Vec<(String, String)> {
         }
     }
     list.push(("http_reqs".to_owned(), counter(sent, sums.seconds)));
+    list
+}
+
+/// The plan's own measures, and groups and transactions, as k6 has custom metrics and `group_duration`.
+fn custom(report: &Report<'_>, sums: &Sums) -> Vec<(String, String)> {
+    let view = report.view;
+    let mut list = Vec::new();
+    for (index, spec) in view.started.measures.iter().enumerate() {
+        let mut frame = MeasureFrame::new(&spec.kind);
+        view.tests.iter().filter_map(|totals| totals.measures.get(index)).for_each(|more| frame.merge(more));
+        if frame.count == 0 {
+            continue;
+        }
+        let measured = Measured { spec, frame: &frame, seconds: sums.seconds };
+        let name = clean(&spec.name);
+        match &spec.kind {
+            MeasureKind::Counter => {
+                list.push((name, format!("{} {}/s", plain(frame.sum), plain(measured.rate()))));
+            }
+            MeasureKind::Gauge => {
+                let (last, min, max) = (plain(frame.last), plain(frame.min), plain(frame.max));
+                list.push((name, format!("{last} min={min} max={max}")));
+            }
+            MeasureKind::Rate => {
+                list.push((
+                    name,
+                    format!("{} {} out of {}", percent(frame.held, frame.count), frame.held, frame.count),
+                ));
+            }
+            MeasureKind::Trend => {
+                let at = |share| plain(frame.quantile(share).unwrap_or(0.0));
+                let (avg, min, max) = (plain(measured.mean()), plain(frame.min), plain(frame.max));
+                let (med, p90, p95) = (at(0.5), at(0.9), at(0.95));
+                list.push((name, format!("avg={avg} min={min} med={med} max={max} p(90)={p90} p(95)={p95}")));
+            }
+            MeasureKind::Tally(_) => {
+                for (mark, _, count) in measured.marks() {
+                    let share = percent(count, frame.count);
+                    let name = format!("{name}{{mark:{}}}", clean(mark));
+                    list.push((name, format!("{share} {count} out of {}", frame.count)));
+                }
+            }
+        }
+    }
+    for (index, meta) in view.started.steps.iter().enumerate().filter(|(_, meta)| meta.role == "timed") {
+        let mut hist = Histogram::default();
+        view.tests.iter().for_each(|totals| hist.merge(&judged_response(&totals.steps[index])));
+        if !hist.is_empty() {
+            list.push((format!("group_duration{{group:::{}}}", clean(&meta.name)), trend(&hist)));
+        }
+    }
     list
 }
 

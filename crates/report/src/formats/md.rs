@@ -7,6 +7,7 @@ use crate::Report;
 use crate::figures::{self, Health, Row};
 use crate::swallowed::swallowed;
 use crate::text::{clean, utc};
+use crate::values;
 use crucible_analysis::{Judgement, Totals, Verdict};
 use crucible_core::Ns;
 use crucible_core::units::{group, show_bytes, show_number, show_share};
@@ -113,6 +114,15 @@ fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write)
             .collect::<Vec<_>>();
         table("Phase", &rows, out)?;
     }
+    let spans = figures::spans(view, totals);
+    if !spans.is_empty() {
+        table("Group, transaction", &spans, out)?;
+    }
+    let polls = figures::polls(view, totals);
+    if !polls.is_empty() {
+        table("Poll (in no figure above)", &polls, out)?;
+    }
+    values_of(report, totals, out)?;
     let lost = swallowed(view, index);
     if lost.notable(totals.all.ended()) {
         let mut parts = Vec::new();
@@ -140,6 +150,41 @@ fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write)
         show_share(health.cpu_share),
         show_bytes(health.rss_max as f64)
     )
+}
+
+/// The plan's own measures, and what monitors read.
+fn values_of(report: &Report<'_>, totals: &Totals, out: &mut dyn Write) -> fmt::Result {
+    let measures = values::measures(report.view, totals);
+    if !measures.is_empty() {
+        writeln!(out, "| Measure | Kind | Values | Figures |\n|---|---|--:|---|")?;
+        for measured in &measures {
+            let (name, kind) = (safe(&measured.spec.name), measured.spec.kind.name());
+            let count = group(measured.frame.count as i64);
+            writeln!(out, "| {name} | {kind} | {count} | {} |", measured.words(&safe))?;
+        }
+        writeln!(out)?;
+    }
+    let readings = values::readings(report.view, totals);
+    if !readings.is_empty() {
+        writeln!(out, "<details><summary>What monitors read</summary>\n")?;
+        writeln!(
+            out,
+            "| Component | Series | Readings | Min | Avg | Max | What it is |\n|---|---|--:|--:|--:|--:|---|"
+        )?;
+        for read in &readings {
+            let (component, series) = (safe(&read.meta.component), safe(&read.meta.name));
+            let (totals, count) = (read.totals, group(read.totals.count as i64));
+            let figures = [totals.min, read.mean(), totals.max].map(|value| read.show(value));
+            writeln!(
+                out,
+                "| {component} | {series} | {count} | {} | {} |",
+                figures.join(" | "),
+                safe(&read.meta.doc)
+            )?;
+        }
+        writeln!(out, "\n</details>\n")?;
+    }
+    Ok(())
 }
 
 fn table(first: &str, rows: &[Row<'_>], out: &mut dyn Write) -> fmt::Result {

@@ -28,6 +28,7 @@ const STEPS: usize = 40;
 const LISTED: usize = 6;
 
 mod said;
+mod spans;
 
 fn render(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     headline(report, out)?;
@@ -128,15 +129,21 @@ fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write)
     }
     table(&figures::rows(view, totals), ascii, out)?;
     phases(report, index, out)?;
+    spans::spans(report, totals, out)?;
     apart(&figures::rows(view, totals), report.options, out)?;
-    failures(&figures::rows(view, totals), report.options, out)?;
+    let mut rows = figures::rows(view, totals);
+    rows.extend(figures::spans(view, totals));
+    rows.extend(figures::polls(view, totals));
+    failures(&rows, report.options, out)?;
     iterations(report, totals, out)?;
+    spans::values(report, totals, out)?;
     lost(report, index, totals, out)?;
     histogram(&crucible_analysis::judged_response(&totals.all), ascii, out)?;
     if let Some(assessment) = assessment {
         said::judgements(report.options, assessment, out)?;
     }
-    generator(report, totals, out)
+    generator(report, totals, out)?;
+    spans::readings(report, totals, out)
 }
 
 /// Width of the column of names.
