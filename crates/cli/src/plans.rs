@@ -105,16 +105,33 @@ fn read_quietly(
             .or_else(|| out::plain_environment(name))
             .or_else(|| dotenv.get(name).cloned())
     };
+    let place = folder.clone();
+    let read_file = |name: &str| recording(&place.join(name));
     let options = ReadOptions {
         grammars: GRAMMARS,
         env: &env,
         folder,
         expressions: Some(crucible_expr::language()),
         open_feeder: &open_feeder,
+        read_file: &read_file,
         target: overrides.target.clone(),
         seed: overrides.seed,
     };
     crucible_plan::read(text, &options).map_err(|mistakes| CliError::usage(show_all(shown, text, &mistakes)))
+}
+
+/// Largest recording that is read: days of a busy server's log.
+const RECORDING_MAX: u64 = 2 << 30;
+
+/// The text of a recording that a plan replays.
+fn recording(path: &Path) -> Result<String, String> {
+    let size = fs::metadata(path).map_err(|e| e.to_string())?.len();
+    if size > RECORDING_MAX {
+        return Err("it is larger than 2 GiB".into());
+    }
+    let bytes = fs::read(path).map_err(|e| e.to_string())?;
+    // a log may hold any bytes; only its times matter
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Makes the source of rows that a plan describes.

@@ -169,7 +169,7 @@ fn the_parts_of_a_transaction_add_up_to_its_whole() {
         assert!((parts - whole).abs() < 0.01 * whole, "{every}: {parts} for {whole}");
         assert!((whole - 850.0).abs() < 8.5, "{every}: {whole}");
         let delay = mean("submit polling delay");
-        assert!(delay > 0.0 && delay < 705.0, "{every}: {delay}");
+        assert!(delay > 0.0 && delay < 1000.0, "{every}: {delay}");
         let (whole, submit) = (told.step("submit to the end"), told.step("submit"));
         assert_eq!((whole.planned, whole.of(Outcome::Ok)), (submit.planned, submit.of(Outcome::Ok)));
         // questions are their own step's, and "not yet" is a good answer
@@ -264,7 +264,7 @@ fn a_clock_that_lies_moves_no_end_outside_of_what_was_seen() {
 #[test]
 fn what_is_under_way_at_the_end_is_aborted_and_counts_balance() {
     let text = format!(
-        "{}tests: {{t: {{rate: 20/s, for: 10s, graceful_stop: 1s}}}}",
+        "{}tests: {{t: {{rate: 20/s, for: 10s, max_vus: 400, graceful_stop: 1s}}}}",
         JOB.replace("EVERY", "100ms").replace("within: 5s", "within: 1h")
     )
     .replace("steps:\n  - do: submit", "steps:\n  - {parallel: [{do: x}, {do: y}]}\n  - do: submit");
@@ -355,10 +355,10 @@ fn steps_that_do_nothing_do_not_hang_the_shard() {
         "{if: \"${no}\", then: [{do: a}]}",
     ] {
         let text =
-            format!("setup: [{{set: {{no: false}}}}]\nsteps: [{body}]\ntests: {{t: {{vus: 1, for: 10s}}}}");
+            format!("setup: [{{set: {{no: false}}}}]\nsteps: [{body}]\ntests: {{t: {{vus: 1, for: 120ms}}}}");
         let told = run(&text, |_, _| Answer::ok(MS(1)));
         let iterations = told.iterations();
-        assert!(iterations.planned > 100 && iterations.planned <= 10_001, "{}", iterations.planned);
+        assert!(iterations.planned > 100 && iterations.planned <= 121, "{}", iterations.planned);
         assert_eq!(iterations.failed > 0, body.contains("repeat"));
         told.assert_conserved();
     }

@@ -185,6 +185,7 @@ impl Harness {
             folder: PathBuf::from("."),
             expressions: None,
             open_feeder: crucible_plan::read::NO_FEEDERS,
+            read_file: crucible_plan::read::NO_FILES,
             target: None,
             seed: self.seed,
         };

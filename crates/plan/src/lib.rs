@@ -33,5 +33,5 @@ pub use hash::digest;
 pub use mask::without_credentials;
 pub use model::{Ground, LatenessBudget, Plan, Scenario, Step, StepRole, Suite, Test, Think};
 pub use program::{FeederSpec, OpenFeeder, Program};
-pub use read::{DEFAULT_SEED, NO_FEEDERS, ReadOptions, read};
+pub use read::{DEFAULT_SEED, NO_FEEDERS, NO_FILES, ReadOptions, read};
 pub use schema::schema;

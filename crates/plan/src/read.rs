@@ -16,6 +16,7 @@ use crucible_core::{
     Diagnostic, Diagnostics, Expressions, Fields, Key, Node, NodeKind, Ns, Severity, StepGrammar, Symbols,
     fields,
 };
+use crucible_schedule::Files;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -33,6 +34,8 @@ pub struct ReadOptions<'a> {
     pub expressions: Option<Arc<dyn Expressions>>,
     /// Makes feeders of their descriptions.
     pub open_feeder: OpenFeeder<'a>,
+    /// Gives the text of a file that is named in the plan (a recording). The error is for people.
+    pub read_file: Files<'a>,
     /// Used instead of the plan's `target`.
     pub target: Option<String>,
     /// Used instead of the plan's `seed`.
@@ -41,6 +44,9 @@ pub struct ReadOptions<'a> {
 
 /// For plans without feeders: says that none can be made.
 pub const NO_FEEDERS: OpenFeeder<'static> = &|_| Err("no source of rows is known here".into());
+
+/// For plans that name no files.
+pub const NO_FILES: Files<'static> = &|_| Err("no files are read here".into());
 
 /// The seed of a plan that names none: runs repeat unless one asks for others.
 pub const DEFAULT_SEED: u64 = 1;
@@ -217,7 +223,14 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     let common = fields.get("thresholds");
     let common = common.map(|node| thresholds::read(node, "thresholds", &names, diagnostics));
     let ground = suites::ground(&fields);
-    let tests = test_table::read_all(&fields, &names, &common.unwrap_or_default(), around, diagnostics);
+    let tests = test_table::read_all(
+        &fields,
+        &names,
+        &common.unwrap_or_default(),
+        around,
+        options.read_file,
+        diagnostics,
+    );
     let mut scenarios = scenarios;
     feeds::settle(&mut scenarios, &tests, &feeds, seed, diagnostics);
     let suites = suites::read(&fields, &tests, diagnostics);

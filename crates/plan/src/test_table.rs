@@ -8,7 +8,7 @@ use crate::scenarios::ScenarioReader;
 use crate::thresholds::{self, Names, Placed};
 use crucible_core::threshold::{Band, Measure, Subject, Threshold};
 use crucible_core::{Diagnostics, FeederId, Fields, Key, Node, NodeKind, Ns, Position, ScenarioId, fields};
-use crucible_schedule::Load;
+use crucible_schedule::{Files, Load};
 
 /// Keys of a test, without those of the load.
 pub(crate) const TEST_KEYS: &[Key] = &[
@@ -95,6 +95,7 @@ pub(crate) fn read_all(
     names: &Names,
     common: &[Placed],
     around: Vec<Around>,
+    files: Files<'_>,
     diagnostics: &Diagnostics,
 ) -> Vec<Test> {
     let missing = |at, message: &str| {
@@ -117,7 +118,7 @@ pub(crate) fn read_all(
             break;
         }
         names::check_at(diagnostics, at, &path, name);
-        let test = read_one(name, node, path, names, common, diagnostics);
+        let test = read_one(name, node, path, names, common, files, diagnostics);
         let Around { setup, teardown, feeds } = around;
         tests.extend(test.map(|test| Test { setup, teardown, feeds, ..test }));
     }
@@ -133,6 +134,7 @@ fn read_one(
     path: String,
     names: &Names,
     common: &[Placed],
+    files: Files<'_>,
     diagnostics: &Diagnostics,
 ) -> Option<Test> {
     let fields = Fields::new(node, path, diagnostics)?;
@@ -149,7 +151,7 @@ fn read_one(
         let hint = "remove the threshold, or add its scenario to the test's `scenarios`";
         diagnostics.error(placed.at, &placed.path, message, hint);
     }
-    let load = Load::read(&fields);
+    let load = Load::read(&fields, files);
     fields.finish();
     let thresholds = join(common, own, |subject| names.takes_part(subject, &scenarios));
     Some(Test { thresholds, ..Test::plain(name, scenarios, load?) })

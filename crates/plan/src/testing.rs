@@ -131,6 +131,9 @@ pub(crate) fn options() -> ReadOptions<'static> {
         folder: PathBuf::from("."),
         expressions: None,
         open_feeder: &open_feeder,
+        read_file: &|name| {
+            if name == "traffic.csv" { Ok("0s,50/s\n10s,100/s\n".into()) } else { Err("no such file".into()) }
+        },
         target: None,
         seed: None,
     }

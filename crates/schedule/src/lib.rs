@@ -21,5 +21,5 @@ pub use load::{
     Arrival, ArrivalProcess, Curve, Iterations, Load, LoadPhase, Pacing, Piece, Spacing, UserSpan,
 };
 pub use mix::Mix;
-pub use profiles::{PROFILES, Profile};
+pub use profiles::{Files, PROFILES, Profile};
 pub use users::user_spans;

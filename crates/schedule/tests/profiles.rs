@@ -314,3 +314,65 @@ proptest! {
         }
     }
 }
+
+/// The pieces of an open load: length in seconds, rate at its begin and end.
+fn rates(text: &str) -> Vec<(f64, f64, f64)> {
+    let load = load(text);
+    let Pacing::Open { rate, .. } = &load.phases[0].pacing else { panic!("open load") };
+    rate.pieces.iter().map(|piece| (piece.length.as_secs_f64(), piece.from, piece.to)).collect()
+}
+
+#[test]
+fn bursts_come_back_and_leave_quiet_between_them() {
+    let pieces = rates("{rate: 10/s, burst: 500/s, length: 2s, every: 30s, for: 70s}");
+    let quiet = |seconds| (seconds, 10.0, 10.0);
+    assert_eq!(pieces, [quiet(28.0), (2.0, 500.0, 500.0), quiet(28.0), (2.0, 500.0, 500.0), quiet(10.0)]);
+    let load = load("{rate: 10/s, burst: 500/s, length: 2s, every: 30s, for: 60s}");
+    assert_eq!(load.phases[0].expected(1), Some(2 * 280 + 2 * 1000));
+}
+
+#[test]
+fn a_recording_is_replayed_count_for_count() {
+    assert_eq!(
+        rates("{replay: traffic.csv}"),
+        [(10.0, 50.0, 50.0), (5.0, 100.0, 100.0), (5.0, 0.0, 0.0), (5.0, 20.0, 20.0)]
+    );
+    assert_eq!(rates("{replay: traffic.csv, speed: 2}")[0], (5.0, 100.0, 100.0));
+    assert_eq!(rates("{replay: traffic.csv, scale: 3}")[0], (10.0, 150.0, 150.0));
+    let log = "{replay: access.log, max_vus: 5}";
+    let seconds: Vec<f64> = rates(log).iter().map(|piece| piece.1).collect();
+    assert_eq!(seconds, [3.0, 1.0, 0.0, 1.0, 1.0]);
+    assert_eq!(load(log).phases[0].expected(1), Some(6));
+    // a leap day, and times in other places and forms
+    let days: Vec<f64> = rates("{replay: app.log}").iter().map(|piece| piece.1).collect();
+    assert_eq!(days, [1.0, 0.0, 1.0]);
+}
+
+#[test]
+fn new_patterns_tell_their_mistakes() {
+    let mut told = String::new();
+    for text in [
+        "{replay: missing.csv}",
+        "{replay: traffic.csv, speed: 0}",
+        "{replay: traffic.csv, rate: 5/s, for: 3s}",
+        "{rate: 10/s, burst: 500/s, length: 30s, every: 30s, for: 5m}",
+        "{rate: 10/s, burst: 500/s}",
+        "{rate: 10/s, swing: 60%, period: 1ns, for: 1h}",
+        "{rate: 10/s, swing: 60%}",
+    ] {
+        writeln!(told, "{text}\n  {}", read(&table(text)).1.join("\n  ")).unwrap();
+    }
+    assert_snapshot!(told);
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_recording_holds_it_ends_in_words(text in "\\PC{0,200}(\n[0-9]{1,4},[0-9]{1,3}){0,5}\n?") {
+        use crucible_core::{Diagnostics, Fields};
+        let node = table("{replay: x}");
+        let diagnostics = Diagnostics::new();
+        let fields = Fields::new(&node, "t", &diagnostics).unwrap();
+        let load = crucible_schedule::Load::read(&fields, &|_| Ok(text.clone()));
+        prop_assert!(load.is_some() || diagnostics.has_errors());
+    }
+}

@@ -98,6 +98,7 @@ pub fn plan(text: &str) -> Plan {
         folder: PathBuf::new(),
         expressions: None,
         open_feeder: &open_feeder,
+        read_file: crucible_plan::NO_FILES,
         target: None,
         seed: None,
     };

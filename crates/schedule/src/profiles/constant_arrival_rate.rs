@@ -1,7 +1,7 @@
 //! Open load: a fixed rate for a fixed time, with ramps if wanted.
 
 use super::keys::{ARRIVALS, DOWN, FOR, GRACEFUL_STOP, HOLD, MAX_VUS, PATIENCE, RAMP, RATE_ONE, START_DELAY};
-use super::reading::{self, Open};
+use super::reading::{self, Files, Open};
 use super::{Profile, is_list};
 use crate::{Load, words};
 use crucible_core::Fields;
@@ -11,11 +11,14 @@ pub(super) const PROFILE: Profile = Profile {
     doc: "a fixed arrival rate for a fixed time, with an optional ramp up and down",
     example: "{rate: 50/s, for: 60s}",
     keys: &[RATE_ONE, FOR, HOLD, RAMP, DOWN, ARRIVALS, MAX_VUS, PATIENCE, START_DELAY, GRACEFUL_STOP],
-    reads: |fields| fields.has("rate") && !is_list(fields, "rate") && !fields.has("stages"),
+    reads: |fields| {
+        let shaped = ["stages", "burst", "swing"].iter().any(|key| fields.has(key));
+        fields.has("rate") && !is_list(fields, "rate") && !shaped
+    },
     read,
 };
 
-fn read(fields: &Fields<'_>) -> Option<Load> {
+fn read(fields: &Fields<'_>, _: Files<'_>) -> Option<Load> {
     let rate = reading::value(fields, "rate", |text| reading::parse_rate(text, false));
     let shape = reading::ramp_hold_down(fields, rate, words::rate);
     let open = Open::read(fields);

@@ -3,6 +3,7 @@
 //! Ramps belong to the same phase as the full load, so that nobody has to stop between them; marks tell them apart.
 
 use super::keys::{DOWN, FOR, GRACEFUL_STOP, HOLD, RAMP, START_DELAY, VUS};
+use super::reading::Files;
 use super::{Profile, is_list, reading};
 use crate::{Load, words};
 use crucible_core::Fields;
@@ -20,7 +21,7 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(fields: &Fields<'_>) -> Option<Load> {
+fn read(fields: &Fields<'_>, _: Files<'_>) -> Option<Load> {
     let users = reading::value(fields, "vus", |text| reading::parse_users(text, 1));
     let shape = reading::ramp_hold_down(fields, users, words::users);
     let phase =

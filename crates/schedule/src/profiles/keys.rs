@@ -90,3 +90,31 @@ pub(super) const GRACEFUL_STOP: Key = key(
     "how long operations under way at the end of a phase may still take (default 30s)",
     "10s",
 );
+pub(super) const BURST: Key = key("burst", RATE, "arrivals per s, m or h in a burst", "500/s");
+pub(super) const LENGTH: Key = key("length", DURATION, "how long a burst lasts", "2s");
+pub(super) const EVERY: Key = key("every", DURATION, "from the begin of a round to that of the next", "30s");
+pub(super) const SWING: Key = key(
+    "swing",
+    r#"{"type": "string", "pattern": "^[0-9.]+\\s*%$"}"#,
+    "how far the rate swings above and below its mean",
+    "60%",
+);
+pub(super) const PERIOD: Key = key("period", DURATION, "how long one wave takes", "24h");
+pub(super) const REPLAY: Key = key(
+    "replay",
+    r#"{"type": "string", "minLength": 1}"#,
+    "a file of `time,rate` lines, or an access log",
+    "traffic.csv",
+);
+pub(super) const SPEED: Key = key(
+    "speed",
+    r#"{"type": "number", "exclusiveMinimum": 0}"#,
+    "how many times as fast as recorded: the rate rises as the time shrinks (default 1)",
+    "10",
+);
+pub(super) const SCALE: Key = key(
+    "scale",
+    r#"{"type": "number", "exclusiveMinimum": 0}"#,
+    "how many times as many arrivals as recorded (default 1)",
+    "0.5",
+);

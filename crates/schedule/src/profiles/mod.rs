@@ -2,6 +2,7 @@
 //!
 //! A table is of the profile whose keys stand in it; the user never writes the profile's name.
 
+mod burst_arrival_rate;
 mod constant_arrival_rate;
 mod constant_vus;
 mod keys;
@@ -9,10 +10,14 @@ mod per_vu_iterations;
 mod ramping_arrival_rate;
 mod ramping_vus;
 mod reading;
+mod replay;
 mod shared_iterations;
 mod stepped_arrival_rate;
 mod stepped_iterations;
 mod stepped_vus;
+mod wave_arrival_rate;
+
+pub use reading::Files;
 
 use crate::Load;
 use crucible_core::{Fields, Key, fields::suggest};
@@ -31,7 +36,7 @@ pub struct Profile {
     /// Whether a table is of this profile, by the keys that stand in it.
     pub reads: fn(&Fields<'_>) -> bool,
     /// Reads such a table; notes every mistake and then gives `None`.
-    pub read: fn(&Fields<'_>) -> Option<Load>,
+    pub read: fn(&Fields<'_>, Files<'_>) -> Option<Load>,
 }
 
 /// All profiles. At most one of them reads a table that is right.
@@ -45,12 +50,16 @@ pub const PROFILES: &[Profile] = &[
     constant_arrival_rate::PROFILE,
     stepped_arrival_rate::PROFILE,
     ramping_arrival_rate::PROFILE,
+    burst_arrival_rate::PROFILE,
+    wave_arrival_rate::PROFILE,
+    replay::PROFILE,
 ];
 
 impl Load {
     /// Reads the load of a test's table: picks the row of [`PROFILES`] by the keys that stand in it. Notes every mistake
     /// and then gives `None`. Asks for the keys of loads only; the caller reads its own and calls [`Fields::finish`].
-    pub fn read(fields: &Fields<'_>) -> Option<Load> {
+    /// `files` gives the text of recordings.
+    pub fn read(fields: &Fields<'_>, files: Files<'_>) -> Option<Load> {
         for profile in PROFILES {
             fields.expect(profile.keys);
         }
@@ -58,7 +67,7 @@ impl Load {
         match fitting.as_slice() {
             [profile] => {
                 let fits = strangers(fields, profile);
-                (profile.read)(fields).filter(|_| fits)
+                (profile.read)(fields, files).filter(|_| fits)
             }
             [] => {
                 ask_for_all(fields);

@@ -1,6 +1,7 @@
 //! Closed load that ends by count: each user does a number of iterations of its own.
 
 use super::keys::{GRACEFUL_STOP, ITERATIONS_PER_VU, MAX_TIME, START_DELAY, VUS};
+use super::reading::Files;
 use super::{Profile, reading};
 use crate::{Curve, Iterations, Load, LoadPhase, Pacing, words};
 use crucible_core::Fields;
@@ -14,7 +15,7 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(fields: &Fields<'_>) -> Option<Load> {
+fn read(fields: &Fields<'_>, _: Files<'_>) -> Option<Load> {
     let users = reading::value(fields, "vus", |text| reading::parse_users(text, 1));
     let count = reading::value(fields, "iterations_per_vu", reading::parse_iterations);
     let length = reading::max_time(fields);

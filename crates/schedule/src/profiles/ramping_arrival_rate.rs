@@ -5,7 +5,7 @@ use super::keys::{
     ARRIVALS, FOR_FIRST, GRACEFUL_STOP, MAX_VUS, PATIENCE, RATE_FIRST, STAGES_RATE, START_DELAY,
 };
 use super::reading::stages::{self, Unit};
-use super::reading::{self, Open};
+use super::reading::{self, Files, Open};
 use crate::{Load, words};
 use crucible_core::{Fields, Ns};
 
@@ -18,7 +18,7 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(fields: &Fields<'_>) -> Option<Load> {
+fn read(fields: &Fields<'_>, _: Files<'_>) -> Option<Load> {
     let unit = Unit { key: "rate", parse: |text| reading::parse_rate(text, true), tell: words::rate };
     let first = reading::value(fields, "rate", unit.parse);
     let hold = if fields.get("for").is_some() { reading::span(fields, "for", "") } else { Some(Ns::ZERO) };

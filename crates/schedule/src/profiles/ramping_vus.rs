@@ -1,6 +1,7 @@
 //! Closed load in stages: the number of users follows ramps, jumps and plateaus.
 
 use super::keys::{GRACEFUL_STOP, STAGES_VUS, START_DELAY, VUS_FIRST};
+use super::reading::Files;
 use super::reading::stages::{self, Unit};
 use super::{Profile, reading};
 use crate::{Load, words};
@@ -15,7 +16,7 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(fields: &Fields<'_>) -> Option<Load> {
+fn read(fields: &Fields<'_>, _: Files<'_>) -> Option<Load> {
     let unit = Unit { key: "vus", parse: |text| reading::parse_users(text, 0), tell: words::users };
     let first = match fields.get("vus") {
         None => Some(0.0),

@@ -6,6 +6,9 @@ use crate::{Curve, Load, LoadPhase, Pacing, Piece, Spacing};
 use crucible_core::fields::suggest;
 use crucible_core::{Fields, Node, Ns, units};
 
+/// Gives the text of a file by its name in the plan. The error is for people.
+pub type Files<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+
 /// Most users.
 pub(super) const MAX_USERS: u64 = 1_000_000;
 /// Highest rate, per second.

@@ -1,7 +1,7 @@
 //! Open load in steps of equal time, one phase each.
 
 use super::keys::{ARRIVALS, FOR_LEVEL, GRACEFUL_STOP, MAX_VUS, PATIENCE, RATE_LEVELS, START_DELAY};
-use super::reading::{self, Open};
+use super::reading::{self, Files, Open};
 use super::{Profile, is_list};
 use crate::{Curve, Load, words};
 use crucible_core::Fields;
@@ -15,7 +15,7 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(fields: &Fields<'_>) -> Option<Load> {
+fn read(fields: &Fields<'_>, _: Files<'_>) -> Option<Load> {
     let levels = reading::items(fields, "rate", |text| reading::parse_rate(text, false));
     let length = reading::span(fields, "for", "say how long each level lasts: `for: 30s`");
     let open = Open::read(fields);

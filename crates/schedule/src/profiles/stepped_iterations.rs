@@ -1,6 +1,7 @@
 //! Closed load in steps, each of which ends when its iterations are done.
 
 use super::keys::{GRACEFUL_STOP, ITERATIONS_LEVELS, MAX_TIME, START_DELAY, VUS_LEVELS};
+use super::reading::Files;
 use super::{Profile, is_list, reading};
 use crate::{Curve, Iterations, Load, LoadPhase, Pacing, words};
 use crucible_core::Fields;
@@ -14,7 +15,7 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(fields: &Fields<'_>) -> Option<Load> {
+fn read(fields: &Fields<'_>, _: Files<'_>) -> Option<Load> {
     let levels = reading::items(fields, "vus", |text| reading::parse_users(text, 1));
     let counts = reading::items(fields, "iterations", reading::parse_iterations);
     let length = reading::max_time(fields);

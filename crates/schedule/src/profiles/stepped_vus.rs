@@ -1,6 +1,7 @@
 //! Closed load in steps of equal time, one phase each.
 
 use super::keys::{FOR_LEVEL, GRACEFUL_STOP, START_DELAY, VUS_LEVELS};
+use super::reading::Files;
 use super::{Profile, is_list, reading};
 use crate::{Curve, Load, words};
 use crucible_core::Fields;
@@ -14,7 +15,7 @@ pub(super) const PROFILE: Profile = Profile {
     read,
 };
 
-fn read(fields: &Fields<'_>) -> Option<Load> {
+fn read(fields: &Fields<'_>, _: Files<'_>) -> Option<Load> {
     let levels = reading::items(fields, "vus", |text| reading::parse_users(text, 1));
     let length = reading::span(fields, "for", "say how long each level lasts: `for: 30s`");
     let phases = levels.zip(length).map(|(levels, length)| {

@@ -73,7 +73,7 @@ fn value(chars: &[char], at: &mut usize) -> Node {
 pub(crate) fn read(node: &Node) -> (Option<Load>, Vec<String>) {
     let diagnostics = Diagnostics::new();
     let load = Fields::new(node, "tests.t", &diagnostics).and_then(|fields| {
-        let load = Load::read(&fields);
+        let load = Load::read(&fields, &recording);
         fields.finish();
         load
     });
@@ -87,4 +87,19 @@ pub(crate) fn load(text: &str) -> Load {
     let (load, told) = read(&table(text));
     assert!(told.is_empty(), "{text}: {told:?}");
     load.expect("a load without mistakes")
+}
+
+/// The recordings that tests replay.
+pub fn recording(name: &str) -> Result<String, String> {
+    match name {
+        "traffic.csv" => Ok("time,rate\n0s,50/s\n10s,100/s\n15s,0\n20s,20/s\n".into()),
+        "access.log" => {
+            let line = |second: u64| {
+                format!("1.2.3.4 - - [10/Oct/2000:13:55:{second:02} -0700] \"GET / HTTP/1.1\" 200 12\n")
+            };
+            Ok([5, 5, 5, 6, 9, 8].map(line).concat())
+        }
+        "app.log" => Ok("INFO 2024-02-29T23:59:59.5Z started\nINFO 2024-03-01T00:00:01+00:00 done\n".into()),
+        _ => Err("no such file".into()),
+    }
 }
