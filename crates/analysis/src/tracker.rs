@@ -89,7 +89,7 @@ pub(crate) fn share_of(
     iterations: &[&IterationFrame],
 ) -> Option<(u64, u64)> {
     let sum = |count: &dyn Fn(&Frame) -> u64| frames.iter().fold(0u64, |all, f| all.saturating_add(count(f)));
-    let judged = || sum(&|f| f.ended().saturating_sub(f.of(Outcome::Aborted)));
+    let judged = || sum(&Frame::judged);
     match measure {
         Measure::Errors => Some((sum(&Frame::errors), judged())),
         Measure::ErrorsOf(class) => Some((sum(&|f| errors_of(f, *class)), judged())),

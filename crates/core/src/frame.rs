@@ -193,17 +193,28 @@ impl Frame {
     }
 
     /// Operations that count as errors: rejected, failed, timed out, dropped. Aborted ones are neither errors nor
-    /// successes: we cut them off.
+    /// successes: we cut them off. Nor are those that we failed ourselves because the plan asks for it.
     pub fn errors(&self) -> u64 {
-        self.of(Outcome::Rejected)
+        let errors = self.of(Outcome::Rejected)
             + self.of(Outcome::Failed)
             + self.of(Outcome::TimedOut)
-            + self.of(Outcome::Dropped)
+            + self.of(Outcome::Dropped);
+        errors.saturating_sub(self.injected())
     }
 
-    /// Errors as a share of all that ended but was not aborted; `None` if nothing did.
+    /// Operations that errors are a share of: all that ended, but for those that we cut off or failed ourselves.
+    pub fn judged(&self) -> u64 {
+        self.ended().saturating_sub(self.of(Outcome::Aborted)).saturating_sub(self.injected())
+    }
+
+    /// Operations that we failed ourselves, unsent, because the plan asks for it.
+    pub fn injected(&self) -> u64 {
+        self.classes[ErrorClass::Injected as usize]
+    }
+
+    /// Errors as a share of all that are judged; `None` if there are none.
     pub fn error_rate(&self) -> Option<f64> {
-        let judged = self.ended() - self.of(Outcome::Aborted);
+        let judged = self.judged();
         (judged > 0).then(|| self.errors() as f64 / judged as f64)
     }
 }
