@@ -46,7 +46,8 @@ pub(super) fn read(fields: &Fields<'_>, context: &StepContext) -> HttpSettings {
 
 fn tls(table: &Fields<'_>, context: &StepContext) -> TlsSettings {
     let file = |key: &'static str| -> Option<PathBuf> {
-        let name = table.text(key)?;
+        // an empty name is none, so that a variable may say which file, or that there is none
+        let name = table.text(key).filter(|name| !name.is_empty())?;
         let path = context.folder.join(&name);
         if let Err(error) = std::fs::File::open(&path) {
             let hint = "names of files are relative to the plan's folder";
