@@ -29,7 +29,8 @@ impl Drop for Started {
 impl Started {
     /// Variables for `${env.NAME}` that a plan may use: `GROUND_URL`, `GROUND_PORT`, and `GROUND_CA` behind TLS.
     pub fn variables(&self) -> Vec<String> {
-        let port = self.url.rsplit(':').next().map(|port| format!("GROUND_PORT={}", port.trim_end_matches('/')));
+        let port =
+            self.url.rsplit(':').next().map(|port| format!("GROUND_PORT={}", port.trim_end_matches('/')));
         let ca = self.ca.iter().map(|ca| format!("GROUND_CA={}", ca.display()));
         std::iter::once(format!("GROUND_URL={}", self.url)).chain(port).chain(ca).collect()
     }
