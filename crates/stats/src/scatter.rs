@@ -232,15 +232,15 @@ impl Shape {
 /// Weight, memory and share of each shape; white noise has the rest. Chosen so that 30 to 120 units give near their nominal
 /// error for memories from none to 0.9, without paying much for the doubt when there is none.
 const SHAPES: [(f64, f64, f64); 9] = [
-    (0.025, -0.2, 1.0),
-    (0.025, -0.4, 1.0),
-    (0.10, 0.3, 1.0),
-    (0.05, 0.4, 0.5),
-    (0.02, 0.5, 1.0),
-    (0.02, 0.7, 1.0),
-    (0.03, 0.8, 0.5),
-    (0.02, 0.9, 0.3),
-    (0.02, 0.9, 1.0),
+    (0.03, -0.2, 1.0),
+    (0.03, -0.4, 1.0),
+    (0.07, 0.3, 1.0),
+    (0.04, 0.4, 0.5),
+    (0.015, 0.5, 1.0),
+    (0.015, 0.7, 1.0),
+    (0.02, 0.8, 0.5),
+    (0.01, 0.9, 0.3),
+    (0.015, 0.9, 1.0),
 ];
 
 fn shapes() -> impl Iterator<Item = Shape> {

@@ -44,7 +44,8 @@ impl RatioSums {
         self.filled = (self.filled + 1) % (1 << self.size);
         if self.filled == 0 && self.groups.len() == 2 * MOST {
             self.size += 1;
-            let sum = |two: &[(f64, f64)]| two.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+            let sum =
+                |two: &[(f64, f64)]| two.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
             self.groups = self.groups.chunks(2).map(sum).collect();
         }
     }

@@ -17,7 +17,7 @@ const MANY: f64 = 2_000.0;
 /// Longer than this is no answer: 30 days.
 const LONGEST: f64 = 30.0 * 86_400.0;
 /// How much wider the mixture of a [`Scatter`] is than the normal distribution it tends to.
-const DOUBT: f64 = 1.12;
+const DOUBT: f64 = 1.08;
 
 /// One-sided bounds on the share behind `k` of `n` independent trials (real numbers: effective ones), each with error
 /// `tail`. Source: Clopper and Pearson, Biometrika 26 (1934); Wilson, JASA 22 (1927), where hits and misses are both above
@@ -117,10 +117,12 @@ impl Worth {
             return Worth { surely: worth, likely: worth };
         };
         let binomial = share * (1.0 - share);
-        let worth = |deviation: f64| if deviation > 0.0 { (binomial / (deviation * deviation)).min(n) } else { n };
+        let worth =
+            |deviation: f64| if deviation > 0.0 { (binomial / (deviation * deviation)).min(n) } else { n };
         Worth {
             surely: worth(scatter.half_width(2.0 * tail) / normal_quantile(tail)),
-            likely: worth(scatter.deviation()),
+            // the middle half of the mixture has little of its doubt
+            likely: worth(scatter.half_width(0.5) / normal_quantile(0.25)),
         }
     }
 }
