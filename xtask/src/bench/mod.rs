@@ -1,9 +1,10 @@
-//! `cargo xtask bench peers|open|scripted`: beside other load generators, or beside itself, on the same machine and target, in turns.
+//! `cargo xtask bench peers|open|scripted|sockets`: beside other load generators, or beside itself, on the same machine and target, in turns.
 
 mod nginx;
 mod open;
 mod peers;
 mod scripted;
+mod sockets;
 mod tools;
 
 use crate::machine::on_path;
@@ -24,13 +25,16 @@ struct Settings {
 }
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    if arguments.first().is_some_and(|name| name == "sockets") {
+        return sockets::run(arguments);
+    }
     let bench = match arguments.first().map(String::as_str) {
         Some("peers") => peers::run,
         Some("open") => open::run,
         Some("scripted") => scripted::run,
         _ => {
             return Err(
-                "usage: cargo xtask bench peers|open|scripted [--rounds N] [--seconds N] [--no-oha] [--no-build]"
+                "usage: cargo xtask bench peers|open|scripted|sockets [--rounds N] [--seconds N] [--no-oha] [--no-build]"
                     .into(),
             );
         }

@@ -4,11 +4,13 @@
 //! of HTTP/1.1 than they need: the end of a head and the length of a body.
 
 mod connection;
+mod echo;
 mod null;
 mod poller;
 pub mod script;
 pub mod truth;
 
+pub use echo::EchoServer;
 pub use null::NullServer;
 pub use script::{Action, ScriptServer};
 pub use truth::{Answer, Behaviour, Route, Served, TruthConfig, TruthRecord, TruthServer};
