@@ -1,5 +1,6 @@
 //! Which trial next: growing, closing in, measuring beside the edge.
 
+use super::crisp::crisp;
 use super::known::Known;
 use super::{Purpose, Scale, Search, Trial, extra};
 use crucible_core::Ns;
@@ -13,7 +14,7 @@ const NARROW: f64 = 1.25;
 /// An edge known less well than this (one sigma) is looked for with short trials.
 const VAGUE: f64 = 0.03;
 /// Recoveries that may fail in a row.
-const ATTEMPTS: u32 = 2;
+const ATTEMPTS: u32 = 4;
 
 /// The next trial; `None` when the search is over.
 pub(super) fn next(search: &Search) -> Option<Trial> {
@@ -34,7 +35,11 @@ pub(super) fn next(search: &Search) -> Option<Trial> {
         (Some(held), Some(failed)) if failed / held > NARROW && apart(search, held, failed) => {
             (Purpose::Narrow, search.snap((held * failed).sqrt()))
         }
-        _ => return measure(search).or_else(|| extra::next(search)),
+        _ => match crisp(search) {
+            Some(found) if found.closed(search.settings.scale) => return extra::next(search),
+            Some(found) => (Purpose::Narrow, search.snap(f64::midpoint(found.held, found.failed))),
+            None => return measure(search).or_else(|| extra::next(search)),
+        },
     };
     let short = Ns(search.settings.shortest.0 / 5 * 3);
     Some(make(search, purpose, load, if purpose == Purpose::Grow { short } else { search.settings.shortest }))
@@ -69,7 +74,7 @@ fn apart(search: &Search, held: f64, failed: f64) -> bool {
     search.settings.scale == Scale::Rate || failed - held > 1.5
 }
 
-/// A low load until the system is well; lower the second time.
+/// A low load until the system is well; a quarter of it where that was not low enough.
 fn recover(search: &Search) -> Option<Trial> {
     if search.stuck >= ATTEMPTS || search.left() < Ns::from_secs(1) {
         return None;
@@ -79,7 +84,9 @@ fn recover(search: &Search) -> Option<Trial> {
         Some(held) => held.min(failed.unwrap_or(held)) / 2.0,
         None => search.settings.start,
     };
-    let load = if search.stuck == 0 { search.snap(low) } else { search.settings.start };
+    // where it did not recover before, it need not be tried again
+    let low = search.extra.stuck_at().map_or(low, |stuck| low.min(stuck / 4.0));
+    let load = search.snap(low);
     Some(Trial { settle: Ns::ZERO, ..make(search, Purpose::Recover, load, search.settings.patience) })
 }
 

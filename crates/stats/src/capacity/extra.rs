@@ -12,6 +12,9 @@ pub(super) struct Extra {
     failed: Option<f64>,
     overloaded: bool,
     tried_down: u32,
+    /// Lowest load at which the system did not recover from an overload, and the highest below it at which it did.
+    stuck: Option<f64>,
+    recovered: Option<f64>,
     /// Highest load tried for the breaking point, and whether it broke.
     tried_break: u32,
     broken: bool,
@@ -27,8 +30,15 @@ const CLOSE: f64 = 1.04;
 const TRIALS: u32 = 10;
 
 impl Extra {
-    pub(super) fn observe(&mut self, settings: &Settings, result: &TrialResult) {
+    pub(super) fn observe(&mut self, settings: &Settings, result: &TrialResult, well: Option<bool>) {
         match result.trial.purpose {
+            Purpose::Recover => {
+                let load = result.trial.load;
+                match well {
+                    Some(false) => self.stuck = Some(self.stuck.map_or(load, |stuck| stuck.min(load))),
+                    _ => self.recovered = Some(self.recovered.map_or(load, |before| before.max(load))),
+                }
+            }
             Purpose::Descend if result.trial.settle == Ns::ZERO => self.overloaded = true,
             Purpose::Descend => {
                 self.overloaded = false;
@@ -56,13 +66,30 @@ impl Extra {
         }
     }
 
+    /// Lowest load at which the system did not recover.
+    pub(super) fn stuck_at(&self) -> Option<f64> {
+        self.stuck
+    }
+
+    /// What held and what failed after an overload: on the way down, or while recovering where that failed.
+    fn after_overload(&self) -> (Option<f64>, Option<f64>) {
+        // a short overload and a long recovery are not the same: what was looked for on purpose counts first
+        if self.tried_down > 0 {
+            return (self.held, self.failed);
+        }
+        let failed = self.stuck;
+        let held = self.recovered.filter(|load| failed.is_some_and(|failed| *load < failed));
+        (held, failed)
+    }
+
     /// The way down, as far as it was seen.
     pub(super) fn hysteresis(&self) -> Option<Hysteresis> {
-        if self.tried_down == 0 {
+        let (held, failed) = self.after_overload();
+        if self.tried_down == 0 && failed.is_none() {
             return None;
         }
-        let (down, still_failing) = (self.held.unwrap_or(0.0), self.failed.unwrap_or(f64::INFINITY));
-        Some(Hysteresis { down, still_failing, differs: self.failed.is_some() })
+        let (down, still_failing) = (held.unwrap_or(0.0), failed.unwrap_or(f64::INFINITY));
+        Some(Hysteresis { down, still_failing, differs: failed.is_some() })
     }
 }
 
@@ -78,8 +105,10 @@ pub(super) fn under_way(search: &Search) -> Option<Trial> {
     if !search.extra.overloaded {
         return None;
     }
-    let low = search.known.as_ref()?.quantile(0.025);
-    let load = match (search.extra.held, search.extra.failed) {
+    let known = search.known.as_ref()?;
+    let low = known.quantile(0.025).max(0.8 * known.quantile(0.5));
+    let load = match search.extra.after_overload() {
+        _ if search.extra.tried_down == 0 => FIRST * low,
         (_, None) => FIRST * low,
         (held, Some(failed)) => (held.unwrap_or(search.settings.start) * failed).sqrt(),
     };
@@ -103,7 +132,7 @@ pub(super) fn next(search: &Search) -> Option<Trial> {
     }
     breaking(search, known).or_else(|| {
         let extra = &search.extra;
-        let open = match (extra.held, extra.failed) {
+        let open = match extra.after_overload() {
             (Some(held), Some(failed)) => failed / held > CLOSE,
             (Some(_), None) => false,
             _ => true,

@@ -68,11 +68,11 @@ const SLOPE: (f64, f64) = (30.0, 2.0);
 /// The line's bend is at least this, in logits per squared relative distance.
 const BEND: f64 = 100.0;
 /// A variance measured on few clumps is too low more often than too high: found by simulation.
-const CAUTION: f64 = 1.2;
+const CAUTION: f64 = 1.35;
 /// Clumps of bad operations that make one degree of freedom: their sizes vary as exponential ones do.
-const CLUMPS: f64 = 1.5;
+const CLUMPS: f64 = 1.2;
 /// Slopes that are thought of.
-const SLOPES: (f64, f64) = (2.0, 3e4);
+const SLOPES: (f64, f64) = (3.0, 3e4);
 
 /// What is known of the edge of one predicate.
 #[derive(Clone, Debug)]
@@ -260,7 +260,7 @@ impl Fit {
     /// The share of bad operations well below the edge.
     fn measure_floor(&mut self) {
         let Limit::Share(allowed) = self.limit else { return };
-        let below = |trial: &&Evidence| trial.load < 0.88 * self.best && trial.load > 0.2 * self.best;
+        let below = |trial: &&Evidence| trial.load < 0.6 * self.best && trial.load > 0.1 * self.best;
         let (mut all, mut sum) = (0.0, 0.0);
         for trial in self.trials.iter().filter(below) {
             (all, sum) = (all + trial.all, sum + trial.sum);
@@ -293,13 +293,15 @@ impl Fit {
         let dispersion = match noise {
             Some(noise) => {
                 let blocks = noise.windows / (2.0 * noise.time);
-                let raw = (CAUTION * noise.variance * blocks / (blocks - 2.0).max(0.5 * blocks)).max(LEAST);
+                // operations that are always bad vary less than those in clumps, and hide how much those vary
+                let caution = CAUTION / (1.0 - self.floor).powi(3);
+                let raw = (caution * noise.variance * blocks / (blocks - 2.0).max(0.5 * blocks)).max(LEAST);
                 let clumps = match self.limit {
                     Limit::Share(_) => (told / raw).max(0.5),
                     Limit::Level(_) => blocks,
                 };
                 self.time = noise.time;
-                self.freedom = (1.0 / (1.0 / blocks + CLUMPS / clumps)).max(3.0);
+                self.freedom = (1.0 / (1.0 / blocks + CLUMPS / clumps)).max(5.0);
                 raw
             }
             None => UNKNOWN,

@@ -20,6 +20,7 @@
 //! which a predicate was not seen to hold is never reported as held; no edge is claimed that was not crossed. The unit of
 //! replication is the window or, where windows depend on each other, the block of windows; never the request.
 
+mod crisp;
 mod design;
 mod extra;
 mod finding;

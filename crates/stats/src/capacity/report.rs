@@ -1,5 +1,6 @@
 //! From what is known to what is said.
 
+use super::crisp::crisp;
 use super::known::Known;
 use super::{
     Answer, Confidence, CurvePoint, Edge, Finding, Knee, Purpose, Role, Scale, Search, Shape, Window,
@@ -45,13 +46,24 @@ fn answer(search: &Search) -> Answer {
             let index = known.as_ref().map_or(0, |known| known.first().0);
             Answer::NeverHeld { lowest, name: search.settings.predicates[index].name.clone() }
         }
-        ((Some(_), Some(_)), Some(known)) => Answer::Edge(edge(search, known)),
+        ((Some(_), Some(_)), Some(known)) => Answer::Edge(edge(search, known, Role::Target)),
         _ => Answer::Unknown { why: "no trial had a reading of a target".into() },
     }
 }
 
-fn edge(search: &Search, known: &Known) -> Edge {
+fn edge(search: &Search, known: &Known, role: Role) -> Edge {
     let (predicate, fit) = known.first();
+    let name = search.settings.predicates[predicate].name.clone();
+    if let Some(found) =
+        crisp(search).filter(|found| role == Role::Target && found.closed(search.settings.scale))
+    {
+        let (low, shape) = (found.held, found.shape);
+        let (estimate, high) = match search.settings.scale {
+            Scale::Rate => (f64::midpoint(found.held, found.failed), found.failed),
+            Scale::Users => (low, low),
+        };
+        return Edge { estimate, low, high, shape, predicate, name };
+    }
     let (low, estimate, high) = (known.quantile(0.025), known.quantile(0.5), known.quantile(0.975));
     let whole = |load: f64| match search.settings.scale {
         Scale::Rate => load,
@@ -63,7 +75,6 @@ fn edge(search: &Search, known: &Known) -> Edge {
         Scale::Users => 0.01_f64.max(1.0 / estimate.max(1.0)),
     };
     let shape = if fit.slope * step > 3.0 { Shape::Cliff } else { Shape::Slope };
-    let name = search.settings.predicates[predicate].name.clone();
     Edge { estimate: whole(estimate), low: whole(low), high: whole(high), shape, predicate, name }
 }
 
@@ -73,7 +84,8 @@ fn broken(search: &Search) -> Option<Edge> {
     let mut broke =
         seen.filter(|result| search.worst(result, Role::Breaking).is_some_and(|worst| worst > 1.0));
     broke.next()?;
-    Known::of(&search.settings, &search.results, Role::Breaking).map(|known| edge(search, &known))
+    Known::of(&search.settings, &search.results, Role::Breaking)
+        .map(|known| edge(search, &known, Role::Breaking))
 }
 
 /// How close the truth is to the estimate, in a number and in words.
@@ -83,7 +95,10 @@ fn confidence(search: &Search, answer: &Answer) -> Option<Confidence> {
         Scale::Rate => (edge.estimate * 0.98, edge.estimate * 1.02),
         Scale::Users => (edge.estimate, edge.estimate + 1.0),
     };
-    let probability = (known.below(beside.1) - known.below(beside.0)).clamp(0.0, 1.0);
+    let exact = crisp(search).is_some_and(|found| found.closed(search.settings.scale));
+    let told = (known.below(beside.1) - known.below(beside.0)).clamp(0.0, 1.0);
+    // every window of both sides says so
+    let probability = if exact { told.max(0.99) } else { told };
     let words = match probability {
         _ if search.stuck > 0 => "low: the system did not recover",
         p if p >= 0.9 => "high",
@@ -110,11 +125,11 @@ fn remarks(search: &Search, answer: &Answer) -> Vec<String> {
         }
     }
     if let (Answer::NoEdge { highest }, true) = (answer, search.left() < search.settings.shortest) {
-        remarks.push(format!("the time was over at {highest}, before any target gave way"));
+        remarks.push(format!("the time was over at {highest:.1}, before any target gave way"));
     }
     if let Some(way) = search.extra.hysteresis().filter(|way| way.differs) {
         remarks.push(format!(
-            "after an overload the targets held again only at {}: more than that is not safe",
+            "after an overload the targets held again only at {:.1}: more than that is not safe",
             way.down
         ));
     }

@@ -67,16 +67,18 @@ impl Search {
     /// Takes what came of the trial that was proposed last.
     pub fn observe(&mut self, result: TrialResult) {
         self.spent += result.took();
-        if result.trial.purpose == Purpose::Recover {
-            if self.well(&result) {
-                (self.unwell, self.stuck) = (false, 0);
-            } else {
-                self.stuck += 1;
+        let mut well = None;
+        match result.trial.purpose {
+            Purpose::Recover => {
+                let recovered = self.well(&result);
+                (self.unwell, self.stuck) = if recovered { (false, 0) } else { (true, self.stuck + 1) };
+                well = Some(recovered);
             }
-        } else {
-            self.unwell = !self.holds(&result) && (result.ended_early || self.ends_badly(&result));
+            // the way down is looked for in a system that was just overloaded; only what a test leaves has to go
+            Purpose::Descend => self.unwell = result.trial.settle > Ns::ZERO && !self.holds(&result),
+            _ => self.unwell = !self.holds(&result) && (result.ended_early || self.ends_badly(&result)),
         }
-        self.extra.observe(&self.settings, &result);
+        self.extra.observe(&self.settings, &result, well);
         let fitted = !matches!(result.trial.purpose, Purpose::Recover | Purpose::Descend);
         self.results.push(result);
         if fitted {
@@ -92,6 +94,7 @@ impl Search {
         let (times, from) = match partial.trial.purpose {
             Purpose::Recover => return false,
             Purpose::Measure => (12.0, partial.trial.settle),
+            Purpose::Descend => (6.0, partial.trial.settle),
             _ => (6.0, Ns(partial.trial.settle.0 / 2)),
         };
         if partial.silent(self.settings.scale) {

@@ -1,0 +1,183 @@
+//! The search against systems whose edge is known, and against systems that have none.
+
+use crucible_core::{Histogram, Ns};
+use crucible_stats::capacity::{
+    Answer, Edge, Finding, Limit, Predicate, Proposal, Purpose, Reading, Scale, Search, Settings, Shape,
+    TrialResult, Window,
+};
+use crucible_stats::queues::{Running, Service, Station, edge, mmc_slower};
+
+const MS: f64 = 1e-3;
+
+fn settings(scale: Scale, seconds: u64) -> Settings {
+    let within = Ns::from_secs(seconds);
+    Settings {
+        within,
+        start: 10.0,
+        ..Settings::new(scale, vec![Predicate::target("target", Limit::Share(0.01))])
+    }
+}
+
+/// Drives a search over a queue and checks what every caller may rely on.
+fn on_queue(settings: Settings, station: Station, seed: u64) -> Finding {
+    let within = settings.within;
+    let mut search = Search::new(settings).unwrap();
+    let mut station = Running::new(station, seed, 1.0);
+    for number in 1..500 {
+        assert_eq!(search.propose(), search.propose());
+        match search.propose() {
+            Proposal::Done(finding) => {
+                assert!(finding.spent <= within + Ns::from_secs(1), "{} of {within}", finding.spent);
+                return *finding;
+            }
+            Proposal::Trial(trial) => {
+                assert_eq!(trial.number, number);
+                search.observe(station.trial(trial, |part| search.hopeless(part) || search.recovered(part)));
+            }
+        }
+    }
+    panic!("the search does not end");
+}
+
+/// A system without randomness: so many bad operations of so many at this load, in each window.
+fn scripted(settings: Settings, bad: impl Fn(f64) -> (u64, u64)) -> Finding {
+    let mut search = Search::new(settings).unwrap();
+    for _ in 0..500 {
+        let trial = match search.propose() {
+            Proposal::Done(finding) => return *finding,
+            Proposal::Trial(trial) => trial,
+        };
+        let mut result = TrialResult { trial, windows: Vec::new(), ended_early: false };
+        while result.took() < trial.length {
+            let (bad, of) = bad(trial.load);
+            result.windows.push(Window {
+                length: Ns::from_secs(1),
+                readings: vec![Reading::Share { of, bad }],
+                done: of - bad,
+                response: Histogram::default(),
+            });
+            if search.hopeless(&result) || search.recovered(&result) {
+                result.ended_early = true;
+                break;
+            }
+        }
+        search.observe(result);
+    }
+    panic!("the search does not end");
+}
+
+fn edge_of(finding: &Finding) -> &Edge {
+    match &finding.answer {
+        Answer::Edge(edge) => edge,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_edge_of_a_queue_is_found_without_knowing_any_bound() {
+    // 800/s at most; a few seeds, each within four percent, and the interval mostly around the truth
+    let station = Station::new(4, Service::Exponential(5.0 * MS), 30.0 * MS);
+    let truth = edge(0.01, 1.0, 800.0, |rate| mmc_slower(4, 5.0 * MS, rate, 30.0 * MS));
+    let mut covered = 0;
+    for seed in 0..6 {
+        let finding = on_queue(settings(Scale::Rate, 300), station.clone(), seed);
+        let edge = edge_of(&finding);
+        assert!((edge.estimate / truth - 1.0).abs() < 0.06, "seed {seed}: {} for {truth}", edge.estimate);
+        assert!(edge.low <= edge.estimate && edge.estimate <= edge.high);
+        covered += usize::from(edge.low <= truth && truth <= edge.high);
+        let recommended = finding.recommended.unwrap();
+        assert!((recommended - edge.low * 0.8).abs() < 1e-9 * recommended.max(1.0));
+        assert!(finding.curve.windows(2).all(|pair| pair[0].load < pair[1].load));
+    }
+    assert!(covered >= 4, "{covered} of 6");
+}
+
+#[test]
+fn held_connections_are_counted_exactly_and_the_cliff_is_called_one() {
+    for places in [7, 50, 333] {
+        let wanted = Settings { start: 1.0, ..settings(Scale::Users, 300) };
+        // each of the users beyond the pool waits for ever; those within have a thousand operations a second
+        let finding = scripted(wanted, |users| {
+            let users = users as u64;
+            (1000 * users.saturating_sub(places), 1000 * users)
+        });
+        let edge = edge_of(&finding);
+        // with 333 places one more is 0.3 % of the users, and the target allows 1 %: 336 are 0.9 % bad, 337 are 1.2 %
+        let truth = if places == 333 { 336.0 } else { places as f64 };
+        assert_eq!(edge.estimate, truth, "{edge:?}");
+        assert!(edge.low <= truth && truth <= edge.high);
+        if places < 100 {
+            assert_eq!((edge.shape, edge.low, edge.high), (Shape::Cliff, truth, truth));
+        }
+    }
+}
+
+#[test]
+fn no_edge_is_claimed_that_was_not_crossed() {
+    let wanted = Settings { most: 500.0, ..settings(Scale::Rate, 300) };
+    let finding = scripted(wanted, |rate| (0, rate as u64));
+    assert_eq!(finding.answer, Answer::NoEdge { highest: 500.0 });
+    assert!(finding.breaking.is_none() && finding.confidence.is_none());
+}
+
+#[test]
+fn a_target_that_never_held_is_named() {
+    let finding = scripted(settings(Scale::Rate, 300), |rate| (rate as u64 / 2, rate as u64));
+    assert_eq!(finding.answer, Answer::NeverHeld { lowest: 10.0, name: "target".into() });
+    assert_eq!(finding.recommended, None);
+}
+
+#[test]
+fn a_system_that_answers_nothing_above_its_edge_is_no_pass() {
+    let finding =
+        scripted(settings(Scale::Rate, 300), |rate| if rate <= 100.0 { (0, rate as u64) } else { (0, 0) });
+    let edge = edge_of(&finding);
+    assert!(edge.low <= 101.0 && edge.high >= 99.0, "{edge:?}");
+    assert!((90.0..=110.0).contains(&edge.estimate), "{edge:?}");
+}
+
+#[test]
+fn a_retry_storm_has_two_capacities_and_the_upper_one_is_not_safe() {
+    // clients give up after 100 ms and try again three times: the server works on all four
+    let station =
+        Station { retry: Some((0.1, 3)), ..Station::new(4, Service::Exponential(5.0 * MS), 100.0 * MS) };
+    let wanted = Settings { downward: true, ..settings(Scale::Rate, 500) };
+    let finding = on_queue(wanted, station, 5);
+    let up = edge_of(&finding).estimate;
+    let way = finding.hysteresis.as_ref().unwrap();
+    assert!(way.differs && way.down < 0.7 * up, "up {up}, {way:?}");
+    assert!(finding.recommended.unwrap() <= way.down, "{finding:?}");
+    assert!(finding.remarks.iter().any(|remark| remark.contains("not safe")), "{:?}", finding.remarks);
+}
+
+#[test]
+fn without_hysteresis_none_is_claimed() {
+    let station = Station::new(4, Service::Exponential(5.0 * MS), 50.0 * MS);
+    let wanted = Settings { downward: true, ..settings(Scale::Rate, 300) };
+    let finding = on_queue(wanted, station, 3);
+    assert!(!finding.hysteresis.as_ref().unwrap().differs, "{:?}", finding.hysteresis);
+}
+
+#[test]
+fn a_hopeless_trial_is_cut_short_and_followed_by_recovery() {
+    let mut search = Search::new(settings(Scale::Rate, 300)).unwrap();
+    let mut running = Running::new(Station::new(1, Service::Fixed(0.01), 0.02), 1, 1.0);
+    let mut cut = false;
+    while let Proposal::Trial(trial) = search.propose() {
+        if cut {
+            assert_eq!(trial.purpose, Purpose::Recover);
+            assert!(trial.load < 100.0);
+            return;
+        }
+        let result = running.trial(trial, |part| search.hopeless(part));
+        cut = result.ended_early;
+        search.observe(result);
+    }
+    panic!("nothing was hopeless");
+}
+
+#[test]
+fn all_mistakes_of_the_settings_are_told_at_once() {
+    let wrong = Settings { start: 0.0, most: -1.0, ..Settings::new(Scale::Users, Vec::new()) };
+    assert_eq!(Search::new(wrong).unwrap_err().len(), 4);
+}
