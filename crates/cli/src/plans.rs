@@ -4,6 +4,7 @@ use crate::catalogue::GRAMMARS;
 use crate::exit::CliError;
 use crate::grounds::{self, Started};
 use crate::out;
+use crucible_core::monitor::Target;
 use crucible_core::{Diagnostic, Feeder, Severity};
 use crucible_plan::suites::ground_of;
 use crucible_plan::{Plan, ReadOptions};
@@ -53,7 +54,20 @@ pub fn load_with_ground(name: &Path, overrides: &PlanOverrides) -> Result<(Plan,
     let mut env = ground.variables();
     env.extend(overrides.env.iter().cloned());
     let overrides = PlanOverrides { target: Some(ground.url.clone()), seed: overrides.seed, env };
-    Ok((read(&text, &shown, folder_of(&path), &overrides)?, Some(ground)))
+    let mut plan = read(&text, &shown, folder_of(&path), &overrides)?;
+    find_parts(&mut plan, &ground);
+    Ok((plan, Some(ground)))
+}
+
+/// A component of the plan that is called like a part of the started system is that part's process, whatever port or name
+/// it has elsewhere.
+fn find_parts(plan: &mut Plan, ground: &Started) {
+    for component in &mut plan.components {
+        let part = ground.parts.iter().find(|(name, _)| *name == component.name);
+        if let Some(pid) = part.and_then(|(_, pid)| u32::try_from(*pid).ok()) {
+            component.target = Target::Pid(pid);
+        }
+    }
 }
 
 /// The system of the proving ground that a plan file names.
