@@ -20,6 +20,9 @@ const BY_TIME: &[Class] = &[
     Class::TwoTier,
 ];
 
+/// Most searches of one log beyond the first.
+const PASSES: u32 = 4;
+
 /// What a class pays for its free figures, as a logarithm: of two that explain alike, the plainer one is believed.
 const fn price(class: Class) -> f64 {
     match class {
@@ -54,7 +57,7 @@ impl Belief {
         Belief {
             populations: BY_TIME.iter().map(|class| (*class, Vec::new())).collect(),
             random: 0.0,
-            share: 0.01,
+            share: 0.015,
         }
     }
 
@@ -72,11 +75,17 @@ impl Belief {
                 single = population.iter().take(6).cloned().collect();
             }
         }
-        // those that may be it are looked at twice
-        let likely = self.best().map_or(0.0, Belief::score) - 4.0 * BEHIND;
-        for (class, population) in &mut self.populations {
-            if population.first().is_some_and(|best| Belief::score(best) > likely) {
-                improve(*class, population, log, &features, &single, rng);
+        // those that may be it are looked at twice, and all of them as long as nothing explains everything
+        for _ in 0..PASSES {
+            let surprised = self.best().is_none_or(|best| best.surprises > 0);
+            let likely = self.best().map_or(0.0, Belief::score) - 4.0 * BEHIND;
+            for (class, population) in &mut self.populations {
+                if surprised || population.first().is_some_and(|best| Belief::score(best) > likely) {
+                    improve(*class, population, log, &features, &single, rng);
+                }
+            }
+            if !surprised {
+                break;
             }
         }
     }
@@ -128,10 +137,12 @@ impl Belief {
         sample
     }
 
-    /// The longest memory among what is likely, seconds.
+    /// The longest memory among the best rules of the classes that are likely, seconds.
     pub(crate) fn memory(&self) -> f64 {
-        let likely = self.sample(60, 1.0);
-        likely.iter().filter(|w| w.weight > 0.02).map(|w| w.rule.memory()).fold(0.0, f64::max)
+        let best = self.best().map_or(0.0, Belief::score);
+        let first = self.populations.iter().filter_map(|(_, population)| population.first());
+        let likely = first.filter(|particle| Belief::score(particle) > best - 3.0);
+        likely.map(|particle| particle.rule.memory()).fold(0.0, f64::max)
     }
 
     /// Probability that two rules drawn from what is believed say different things.

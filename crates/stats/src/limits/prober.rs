@@ -316,7 +316,7 @@ impl Prober {
         let log = Log::new(&self.seen);
         self.belief.update(&log, &mut self.rng);
         let best = self.belief.best()?.rule;
-        self.belief.share = (4.0 * log.noise / best.window.max(1e-6)).clamp(0.01, 0.1);
+        self.belief.share = (4.0 * log.noise / best.window.max(1e-6)).clamp(0.015, 0.1);
         let favourite = self.belief.classes().first().copied();
         if let Some(step) = self.steps.last_mut() {
             step.favourite = favourite;

@@ -293,6 +293,9 @@ fn change(rule: &Rule, features: &Features, rng: &mut Rng) -> Rule {
                 };
                 let limit = limit.max(1);
                 (rule.window, rule.limit) = (rule.window / rule.limit as f64 * limit as f64, limit);
+                if rng.unit() < 0.7 {
+                    pin(&mut rule, features, rng);
+                }
             }
             Class::IntervalRefill => rule.lump = step(rule.lump, rng),
             Class::TwoTier if rng.unit() < 0.5 => {
