@@ -159,6 +159,48 @@ fn without_hysteresis_none_is_claimed() {
 }
 
 #[test]
+fn the_first_of_several_predicates_is_named_and_the_breaking_point_lies_above() {
+    let predicates = vec![
+        Predicate::target("errors <= 1 %", Limit::Share(0.01)),
+        Predicate::target("cpu <= 70 %", Limit::Level(0.7)),
+        Predicate::breaking("errors > 5 %", Limit::Share(0.05)),
+    ];
+    let wanted = Settings { start: 10.0, ..Settings::new(Scale::Rate, predicates) };
+    let mut search = Search::new(wanted).unwrap();
+    let mut rng = crucible_core::Rng::new(1, "cpu", 0);
+    let finding = loop {
+        let trial = match search.propose() {
+            Proposal::Done(finding) => break *finding,
+            Proposal::Trial(trial) => trial,
+        };
+        let mut result = TrialResult { trial, windows: Vec::new(), ended_early: false };
+        while result.took() < trial.length && !search.hopeless(&result) && !search.recovered(&result) {
+            // a thousand a second use the whole processor; above 900 errors rise steeply
+            let cpu = (trial.load / 1000.0).min(1.0) * (1.0 + 0.02 * rng.normal());
+            let share = (0.02 * ((trial.load - 900.0) / 20.0).exp()).min(1.0);
+            let of = trial.load as u64;
+            let bad = (of as f64 * share + rng.unit()) as u64;
+            let errors = Reading::Share { of, bad: bad.min(of) };
+            result.windows.push(Window {
+                length: Ns::from_secs(1),
+                readings: vec![errors, Reading::Level(cpu), errors],
+                done: of - bad.min(of),
+                response: Histogram::default(),
+            });
+        }
+        result.ended_early = result.took() < trial.length;
+        search.observe(result);
+    };
+    let edge = edge_of(&finding);
+    assert_eq!((edge.predicate, edge.name.as_str()), (1, "cpu <= 70 %"));
+    assert!((edge.estimate / 700.0 - 1.0).abs() < 0.01 && edge.low < 700.0 && 700.0 < edge.high, "{edge:?}");
+    let broken = finding.breaking.as_ref().unwrap();
+    // 2 % at 900 and e-fold every 20: 5 % at 918
+    assert!((broken.estimate / 918.3 - 1.0).abs() < 0.05, "{broken:?}");
+    assert_eq!(broken.name, "errors > 5 %");
+}
+
+#[test]
 fn a_hopeless_trial_is_cut_short_and_followed_by_recovery() {
     let mut search = Search::new(settings(Scale::Rate, 300)).unwrap();
     let mut running = Running::new(Station::new(1, Service::Fixed(0.01), 0.02), 1, 1.0);

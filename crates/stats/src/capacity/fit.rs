@@ -59,10 +59,10 @@ impl Evidence {
 const SILENT: f64 = 1000.0;
 /// Overdispersion grows with the share to this power: up to 0.85 for queues of many servers, which need it most.
 const GROWTH: f64 = 0.8;
-/// Overdispersion before any is measured.
-const UNKNOWN: f64 = 30.0;
-/// Least overdispersion: nothing is quite deterministic.
-const LEAST: f64 = 0.02;
+/// Least overdispersion of counts (nothing is quite deterministic), and the one before any is measured.
+const COUNTS: (f64, f64) = (0.02, 30.0);
+/// The same for levels: relative variance of one window.
+const LEVELS: (f64, f64) = (1e-6, 0.01);
 /// The slope expected before anything is seen, and the variance of its logarithm: a factor of four either way.
 const SLOPE: (f64, f64) = (30.0, 2.0);
 /// The line's bend is at least this, in logits per squared relative distance.
@@ -99,7 +99,7 @@ impl Fit {
         if trials.is_empty() {
             return None;
         }
-        let spread = vec![UNKNOWN; trials.len()];
+        let spread = vec![extremes(limit).1; trials.len()];
         let mut fit = Fit {
             limit,
             trials,
@@ -139,7 +139,7 @@ impl Fit {
         for _ in 0..25 {
             let (value, gradient, bend) = last;
             let mut next = (slope - gradient / bend.max(1e-300)).clamp(slope / 8.0, slope * 8.0);
-            next = next.clamp(SLOPES.0, SLOPES.1);
+            next = next.clamp(if matches!(self.limit, Limit::Level(_)) { 0.2 } else { SLOPES.0 }, SLOPES.1);
             let mut there = self.at(edge, next);
             let mut tries = 0;
             while there.0 > value && tries < 8 {
@@ -161,7 +161,10 @@ impl Fit {
     /// Misfit, its derivative by the slope, and its second derivative.
     fn at(&self, edge: f64, slope: f64) -> (f64, f64, f64) {
         // a slope of 30 within a factor of 4 either way is expected, weakly
-        let (centre, wide) = SLOPE;
+        let (centre, wide) = match self.limit {
+            Limit::Share(_) => SLOPE,
+            Limit::Level(_) => (2.0, 4.0),
+        };
         let pull = (slope / centre).ln() / wide;
         let mut out = (pull * (slope / centre).ln() / 2.0, pull / slope, 1.0 / (wide * slope * slope));
         for (trial, spread) in self.trials.iter().zip(&self.spread) {
@@ -295,7 +298,8 @@ impl Fit {
                 let blocks = noise.windows / (2.0 * noise.time);
                 // operations that are always bad vary less than those in clumps, and hide how much those vary
                 let caution = CAUTION / (1.0 - self.floor).powi(3);
-                let raw = (caution * noise.variance * blocks / (blocks - 2.0).max(0.5 * blocks)).max(LEAST);
+                let raw = (caution * noise.variance * blocks / (blocks - 2.0).max(0.5 * blocks))
+                    .max(extremes(self.limit).0);
                 let clumps = match self.limit {
                     Limit::Share(_) => (told / raw).max(0.5),
                     Limit::Level(_) => blocks,
@@ -304,7 +308,7 @@ impl Fit {
                 self.freedom = (1.0 / (1.0 / blocks + CLUMPS / clumps)).max(5.0);
                 raw
             }
-            None => UNKNOWN,
+            None => extremes(self.limit).1,
         };
         self.spread = self
             .trials
@@ -317,6 +321,13 @@ impl Fit {
                 dispersion + bend * bend * tells
             })
             .collect();
+    }
+}
+
+fn extremes(limit: Limit) -> (f64, f64) {
+    match limit {
+        Limit::Share(_) => COUNTS,
+        Limit::Level(_) => LEVELS,
     }
 }
 
