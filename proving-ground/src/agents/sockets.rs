@@ -257,7 +257,12 @@ impl Link<'_> {
                         Some(Ok(Message::Text(text))) => text,
                         Some(Ok(Message::Binary(_))) => return Some((close_code::POLICY, "text is spoken here")),
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                        Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                        Some(Ok(Message::Close(_))) => {
+                            // the answer to it, which RFC 6455 5.5.1 demands, goes out with the next read
+                            let _ = tokio::time::timeout(PATIENCE, socket.recv()).await;
+                            return None;
+                        }
+                        Some(Err(_)) | None => return None,
                     };
                     let answer = self.act(&text, inbox).await;
                     nonsense += u32::from(answer["type"] == "error");
