@@ -49,7 +49,11 @@ pub(crate) async fn begin<C: Clock, W: Worker>(shard: &Rc<Shard<C, W>>, job: &Sh
             if shard.signal.get() == Signal::Run {
                 let errors = shard.errors.borrow();
                 let why = dealt.err();
-                let why = why.as_deref().or(errors.last()).unwrap_or("a step was not ok");
+                let why = why
+                    .as_ref()
+                    .map(|lack| lack.why.as_str())
+                    .or(errors.last())
+                    .unwrap_or("a step was not ok");
                 let text = format!("the setup of the test `{}` failed: {why}", row.name);
                 job.control.stop(StopReason::Error(text));
             }

@@ -22,6 +22,7 @@ mod run;
 mod shard;
 mod shots;
 mod single;
+mod spans;
 mod stamp;
 pub mod system;
 mod user;

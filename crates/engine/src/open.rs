@@ -217,7 +217,7 @@ async fn live<C: Clock, W: Worker>(
                         break;
                     }
                     free = ended.at;
-                    if visits || (ended.stop && user.lacks.is_none()) {
+                    if (visits && !ended.dry) || ended.stop {
                         let Some(next) = successor(&shard, &pool, &mut user, &mut probe, place).await else {
                             break;
                         };

@@ -5,7 +5,7 @@ use crate::frames::{FrameSet, ShardReport, ShardWindow};
 use crate::open::Pool;
 use crate::shard::{self, Reports, Shard, ShardJob, Stage};
 use crate::system;
-use crate::user::{Start, User};
+use crate::user::{IDLE, Start, User};
 use crucible_core::{Clock, LagFrame, Ns, Probe, ScenarioId, Share, VuId, Worker};
 use crucible_plan::Test;
 use crucible_record::PhaseStarted;
@@ -20,9 +20,6 @@ use std::task::Poll;
 /// Arrivals at the very end of a phase may be begun this much later before they count as dropped: they fall due at
 /// the same instant at which the phase ends.
 const LAST_ARRIVALS: Ns = Ns::from_millis(20);
-
-/// An iteration that does nothing at all takes so long, so that the shard is not kept busy by it.
-const IDLE: Ns = Ns::from_millis(1);
 
 /// The part of a shard's work that lies in one phase.
 struct Running<'a, C: Clock, W: Worker> {
@@ -399,9 +396,11 @@ async fn live<C: Clock, W: Worker>(
         let mut begun = 0;
         loop {
             let ready = shard.set_up(&mut user, &mut probe, place).await;
-            let lives =
-                ready && closed_loop(&shard, &life, &budget, place, &mut user, &mut probe, &mut begun).await;
-            if lives || (!ready && user.lacks.is_none()) || shard.stage.get() > Stage::Running {
+            let fate = match ready {
+                true => closed_loop(&shard, &life, &budget, place, &mut user, &mut probe, &mut begun).await,
+                false => Fate::Gone,
+            };
+            if fate == Fate::Stays || (!ready && user.lacks.is_none()) || shard.stage.get() > Stage::Running {
                 shard.parked.borrow_mut().insert(life.place, user);
                 break;
             }
@@ -410,7 +409,7 @@ async fn live<C: Clock, W: Worker>(
                 shard.around(&mut user, &mut probe, place, teardown).await;
             }
             let replaced = shard.plan.scenarios[usize::from(life.scenario.0)].lifetime.is_some();
-            if !replaced || user.lacks.is_some() {
+            if !replaced || fate == Fate::Gone {
                 shard.gone.borrow_mut().insert(life.place);
                 break;
             }
@@ -423,7 +422,18 @@ async fn live<C: Clock, W: Worker>(
     shard.wake_driver();
 }
 
-/// Iterations of a user; `false` if it is to leave before the phase is over.
+/// What becomes of a user of closed load.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It has done what the phase asks of it.
+    Stays,
+    /// It leaves, and another may take its place.
+    Leaves,
+    /// It leaves, and nobody else could do better.
+    Gone,
+}
+
+/// Iterations of a user.
 async fn closed_loop<C: Clock, W: Worker>(
     shard: &Rc<Shard<C, W>>,
     life: &ClosedLife,
@@ -432,26 +442,32 @@ async fn closed_loop<C: Clock, W: Worker>(
     user: &mut User<W::Session>,
     probe: &mut Probe<'_>,
     begun: &mut u64,
-) -> bool {
+) -> Fate {
     let pacing = shard.plan.scenarios[usize::from(life.scenario.0)].pacing;
     let mut start = Start::at_once(shard.clock.now());
     while shard.stage.get() == Stage::Running && start.started < life.to && budget.take(*begun) {
         *begun += 1;
         let ended = shard.iterate(user, probe, place, start, false).await;
         if ended.aborted {
-            return true;
+            return Fate::Stays;
+        }
+        if ended.dry {
+            return Fate::Gone;
+        }
+        if ended.idle && !shard.pause(place, shard.clock.now() + IDLE, Stage::Over).await {
+            return Fate::Stays;
         }
         if ended.stop || shard.is_over(user, ended.at) {
-            return false;
+            return Fate::Leaves;
         }
-        let thought = ended.at + if ended.idle { IDLE } else { ended.think };
+        let thought = ended.at + ended.think;
         let due = pacing.map_or(thought, |pacing| thought.max(start.intended + pacing));
         let timed = due > ended.at;
         if timed && !shard.pause(place, due.min(life.to), Stage::Over).await {
-            return true;
+            return Fate::Stays;
         }
         let started = if timed { shard.clock.now() } else { due };
         start = Start { intended: due, ready: due, started, timed };
     }
-    true
+    Fate::Stays
 }

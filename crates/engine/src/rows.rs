@@ -31,27 +31,37 @@ impl Rows {
     }
 }
 
+/// Why a user has no row.
+#[derive(Clone, Debug)]
+pub(crate) struct Lack {
+    /// For people.
+    pub(crate) why: String,
+    /// There will be no other one.
+    pub(crate) dry: bool,
+}
+
 impl<C: Clock, W: Worker> Shard<C, W> {
     /// Gives a user the rows that it draws now: those that it keeps for life, or those of an iteration. The error says
     /// what has run dry or could not be read; the other rows are dealt all the same.
-    pub(crate) fn deal(&self, user: &mut User<W::Session>, for_life: bool) -> Result<(), String> {
+    pub(crate) fn deal(&self, user: &mut User<W::Session>, for_life: bool) -> Result<(), Lack> {
         let feeds = &self.plan.scenarios[usize::from(user.scenario.0)].feeds;
         let mut dealt = Ok(());
         for (id, _) in feeds.iter().filter(|(_, kept)| *kept == for_life) {
-            if let Err(why) = self.deal_one(user, *id) {
-                dealt = dealt.and(Err(why));
+            if let Err(lack) = self.deal_one(user, *id) {
+                dealt = dealt.and(Err(lack));
             }
         }
         dealt
     }
 
     /// Gives a user a row of one feeder.
-    pub(crate) fn deal_one(&self, user: &mut User<W::Session>, id: FeederId) -> Result<(), String> {
+    pub(crate) fn deal_one(&self, user: &mut User<W::Session>, id: FeederId) -> Result<(), Lack> {
         let Some(feed) = self.plan.feeders.get(usize::from(id.0)) else { return Ok(()) };
-        let row = self.number(user, feed, id).and_then(|number| feed.source.row(number));
+        let number = self.number(user, feed, id).map_err(|why| Lack { why, dry: true });
+        let row = number.and_then(|number| feed.source.row(number).map_err(|why| Lack { why, dry: false }));
         let (row, dealt) = match row {
             Ok(row) => (Some(row), Ok(())),
-            Err(why) => (None, Err(why)),
+            Err(lack) => (None, Err(lack)),
         };
         user.scope.set_row(id, row);
         dealt

@@ -2,6 +2,7 @@
 
 use crate::follow::Follow;
 use crate::lanes::Lane;
+use crate::rows::Lack;
 use crate::shard::{Shard, Stage};
 use crate::wait::{Cut, CutOff, Pause, remember};
 use crate::walk::{Act, Level, Walk, Way, first_step};
@@ -38,7 +39,7 @@ pub(crate) struct User<S> {
     /// When its life is over, if it ends by time.
     pub(crate) until: Option<Ns>,
     /// What it lacks for good: rows of a feeder that has run dry.
-    pub(crate) lacks: Option<String>,
+    pub(crate) lacks: Option<Lack>,
 }
 
 /// Who does an operation.
@@ -81,6 +82,8 @@ pub(crate) struct Ended {
     pub(crate) aborted: bool,
     /// The user is to leave.
     pub(crate) stop: bool,
+    /// It lacked rows that nobody will ever have.
+    pub(crate) dry: bool,
     /// It did nothing and took no time.
     pub(crate) idle: bool,
     /// The pause that is due after it.
@@ -89,6 +92,9 @@ pub(crate) struct Ended {
 
 /// How long a user may go on before others of its shard get their turn.
 const TURN: Ns = Ns::from_micros(200);
+
+/// A pass that does nothing at all takes so long, so that the shard is not kept busy by it.
+pub(crate) const IDLE: Ns = Ns::from_millis(1);
 
 /// Sessions of failed setups are tried again after this long.
 const SETUP_RETRY: Ns = Ns::from_secs(1);
@@ -310,14 +316,22 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         self.busy.set(self.busy.get() + 1);
         let mut walk = Walk::new(&scenario.flow, start, false, scenario.refresh.as_ref());
         let mut lacks = self.begin_iteration(user);
+        let mut dry = false;
         loop {
-            if let Some(why) = lacks {
-                self.cannot_begin(&mut walk, &scenario.flow, &why);
+            if let Some(lack) = lacks {
+                self.cannot_begin(&mut walk, &scenario.flow, &lack);
+                dry = lack.dry;
                 break;
             }
+            let before = walk.done;
             self.perform(&mut walk, user, probe, place).await;
             let over = walk.way != Way::Through || self.stage.get() > Stage::Running;
-            if !whole_life || over || self.is_over(user, walk.last) {
+            if !whole_life || over || self.is_over(user, self.clock.now()) {
+                break;
+            }
+            let idle = walk.done == before && walk.pause == Ns::ZERO;
+            if idle && !self.pause(place, self.clock.now() + IDLE, Stage::Aborting).await {
+                self.cut(&mut walk, user);
                 break;
             }
             walk.again();
@@ -336,11 +350,11 @@ impl<C: Clock, W: Worker> Shard<C, W> {
             frame.failed += 1;
         }
         let idle = walk.done == 0 && walk.pause == Ns::ZERO;
-        Ended { at, aborted, stop: walk.way == Way::Stop, idle, think: walk.pause }
+        Ended { at, aborted, stop: walk.way == Way::Stop, dry, idle, think: walk.pause }
     }
 
     /// The session and the scope learn of a new iteration. Says what it cannot be done without.
-    fn begin_iteration(&self, user: &mut User<W::Session>) -> Option<String> {
+    fn begin_iteration(&self, user: &mut User<W::Session>) -> Option<Lack> {
         user.session.iteration(user.iteration);
         user.scope.iteration = user.iteration;
         user.iteration += 1;
@@ -348,13 +362,13 @@ impl<C: Clock, W: Worker> Shard<C, W> {
         dealt.or_else(|| user.lacks.clone())
     }
 
-    /// An iteration that lacks its data: its first step is planned and fails unsent, and the user has nothing more to do.
-    fn cannot_begin(&self, walk: &mut Walk<'_>, flow: &Program, why: &str) {
+    /// An iteration that lacks its data: its first step is planned and fails unsent.
+    fn cannot_begin(&self, walk: &mut Walk<'_>, flow: &Program, lack: &Lack) {
         if let Some(step) = first_step(flow, &mut Rng::new(self.plan.seed, "lacks", 0)) {
             self.count_unsent(step, walk.next, Ns::ZERO, Outcome::Failed, ErrorClass::Value);
-            self.errors.borrow_mut().note(step, ErrorClass::Value, why);
+            self.errors.borrow_mut().note(step, ErrorClass::Value, &lack.why);
         }
-        (walk.all_ok, walk.way) = (false, Way::Stop);
+        (walk.all_ok, walk.way) = (false, Way::Broken);
     }
 
     /// Whether the user's life is over.
@@ -375,9 +389,9 @@ impl<C: Clock, W: Worker> Shard<C, W> {
     ) -> bool {
         let setup = &self.plan.scenarios[usize::from(user.scenario.0)].setup;
         while !user.ready {
-            if let Some(why) = user.lacks.clone() {
+            if let Some(lack) = user.lacks.clone() {
                 let mut walk = Walk::new(setup, Start::at_once(self.clock.now()), true, None);
-                self.cannot_begin(&mut walk, setup, &why);
+                self.cannot_begin(&mut walk, setup, &lack);
                 return false;
             }
             if self.around(user, probe, place, setup).await {

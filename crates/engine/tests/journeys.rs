@@ -345,11 +345,21 @@ fn failures_of_our_own_are_sent_nowhere_and_told() {
     assert_eq!(injected + asked.load(Ordering::SeqCst), 10_000);
     // five standard errors
     assert!((injected as f64 - 2000.0).abs() < 200.0, "{injected}");
+    assert_eq!((a.errors(), a.error_rate()), (0, Some(0.0)), "they say nothing about the target");
     told.assert_conserved();
 }
 
 #[test]
 fn steps_that_do_nothing_do_not_hang_the_shard() {
+    for load in ["{vus: 1, for: 50ms}", "{rate: 100/s, for: 50ms, graceful_stop: 10ms}"] {
+        let text = format!(
+            "setup: [{{set: {{no: false}}}}]\nlifetime: {{for: 1s}}\nsteps: [{{if: \"${{no}}\", then: [{{do: a}}]}}]\n\
+             tests: {{t: {load}}}"
+        );
+        run(&text, |_, _| Answer::ok(MS(1))).assert_conserved();
+        let text = text.replace("{for: 1s}", "{iterations: 1}");
+        run(&text, |_, _| Answer::ok(MS(1))).assert_conserved();
+    }
     for body in [
         "{repeat: 1000000, steps: [{repeat: 1000000, steps: [{set: {x: 1}}]}]}",
         "{if: \"${no}\", then: [{do: a}]}",

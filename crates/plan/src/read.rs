@@ -162,6 +162,8 @@ pub fn read(text: &str, options: &ReadOptions<'_>) -> Result<Plan, Vec<Diagnosti
     let plan = read_text(text, options, &diagnostics);
     let broken = diagnostics.has_errors();
     let mut told = diagnostics.into_sorted();
+    // a flow is read for each scenario that uses it
+    told.dedup();
     if told.len() > TOLD_MAX {
         let more = told.len() - TOLD_MAX;
         told.truncate(TOLD_MAX);

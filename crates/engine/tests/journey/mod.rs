@@ -1,5 +1,7 @@
 //! Reads a plan in a made-up protocol (`do: NAME`, `save: [VARIABLE]`) and lives it in virtual time.
 
+#![allow(dead_code, reason = "not every test file needs all of it")]
+
 use crucible_core::protocol::StepContext;
 use crucible_core::{
     Feeder, Fields, Frame, IterationFrame, Key, NodeKind, Ns, Row, Slot, StepGrammar, StepId, StepSpec, Value,
@@ -80,7 +82,7 @@ fn open_feeder(spec: &FeederSpec) -> Result<Arc<dyn Feeder>, String> {
 }
 
 /// The plan of this text.
-pub fn plan(text: &str) -> Plan {
+pub(crate) fn plan(text: &str) -> Plan {
     // `save: [a, b]` is short for a table
     let mut long = String::new();
     let mut rest = text;
@@ -109,19 +111,19 @@ pub fn plan(text: &str) -> Plan {
 }
 
 /// The name that a step was given in the text.
-pub fn name(plan: &Plan, step: StepId) -> &str {
+pub(crate) fn name(plan: &Plan, step: StepId) -> &str {
     &plan.steps[usize::from(step.0)].spec.default_name
 }
 
 /// The place of a variable.
-pub fn slot(plan: &Plan, name: &str) -> Slot {
+pub(crate) fn slot(plan: &Plan, name: &str) -> Slot {
     Slot(plan.variables.iter().position(|known| known == name).unwrap() as u16)
 }
 
 /// How a plan is lived.
-pub struct Setting {
-    pub shards: u32,
-    pub control: Control,
+pub(crate) struct Setting {
+    pub(crate) shards: u32,
+    pub(crate) control: Control,
 }
 
 impl Default for Setting {
@@ -131,17 +133,17 @@ impl Default for Setting {
 }
 
 /// What came of it.
-pub struct Run {
+pub(crate) struct Run {
     plan: Arc<Plan>,
-    pub windows: Vec<Window>,
-    pub finished: Finished,
+    pub(crate) windows: Vec<Window>,
+    pub(crate) finished: Finished,
 }
 
-pub fn run(text: &str, script: impl Fn(Question<'_>, &Plan) -> Answer + Send + Sync + 'static) -> Run {
+pub(crate) fn run(text: &str, script: impl Fn(Question<'_>, &Plan) -> Answer + Send + Sync + 'static) -> Run {
     run_with(text, Setting::default(), script)
 }
 
-pub fn run_with(
+pub(crate) fn run_with(
     text: &str,
     setting: Setting,
     script: impl Fn(Question<'_>, &Plan) -> Answer + Send + Sync + 'static,
@@ -177,7 +179,7 @@ pub fn run_with(
 
 impl Run {
     /// Everything that was counted of a step.
-    pub fn step(&self, name: &str) -> Frame {
+    pub(crate) fn step(&self, name: &str) -> Frame {
         let id = self.plan.steps.iter().find(|step| step.name == name);
         let id = id.unwrap_or_else(|| panic!("no step {name}")).id;
         let mut total = Frame::new(0);
@@ -186,24 +188,24 @@ impl Run {
         total
     }
 
-    pub fn counts(&self, names: &[&str]) -> Vec<u64> {
+    pub(crate) fn counts(&self, names: &[&str]) -> Vec<u64> {
         names.iter().map(|name| self.step(name).planned).collect()
     }
 
-    pub fn total(&self) -> Frame {
+    pub(crate) fn total(&self) -> Frame {
         let mut total = Frame::new(0);
         self.windows.iter().flat_map(|window| &window.steps).for_each(|(_, frame)| total.merge(frame));
         total
     }
 
-    pub fn iterations(&self) -> IterationFrame {
+    pub(crate) fn iterations(&self) -> IterationFrame {
         let mut total = IterationFrame::default();
         self.windows.iter().flat_map(|window| &window.iterations).for_each(|(_, frame)| total.merge(frame));
         total
     }
 
     /// Conservation, window by window and by step, for steps, spans and iterations.
-    pub fn assert_conserved(&self) {
+    pub(crate) fn assert_conserved(&self) {
         let (mut in_flight, mut iterating) = (0, 0);
         for window in &self.windows {
             let planned: u64 = window.steps.iter().map(|(_, frame)| frame.planned).sum();

@@ -92,7 +92,7 @@ thresholds:
     8:18: error: scenarios.reader.tasks[1].weight: this is no number (write a weight above 0, as in `weight: 3`)
     9:25: error: scenarios.reader.tasks[2].post: `get` and `post` stand in one step (a step does one thing; make two steps of it)
     10:10: error: scenarios.reader.tasks[3].gett: unknown key `gett` (did you mean `get`?)
-    11:9: error: scenarios.reader.tasks[4]: this step does not say what to do (begin it with one of: get, post)
+    11:9: error: scenarios.reader.tasks[4]: this step does not say what to do (begin it with one of: get, post, tasks, if, repeat, while, foreach, group, parallel, pause, set, use, skip, stop_vu, steps)
     13:3: error: thresholds.GET /aa: there is no step or scenario "GET /aa" (did you mean `GET /a`?)
     14:9: error: thresholds.*.p95: target (1s) comes before acceptable (500ms) but is not better (bands go from the best to the last acceptable one: lower limits first)
     14:47: error: thresholds.*.p101: `p101` is no measure (percentiles lie above p0 and below p100; for the ends there are min and max)

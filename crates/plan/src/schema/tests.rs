@@ -40,6 +40,25 @@ fn good_plans_fit_and_bad_ones_do_not() {
     check("tasks: [{weight: 0, get: /}]\ntests: {t: {rate: 10/s, for: 30s}}", false);
     check("steps: {get: /}\ntests: {t: {rate: 10/s, foor: 30s}}", false);
     check("steps: {get: /}\ntests: {t: {vus: \"${env.VUS}\", for: 30s}}", true);
+    let tests = "\ntests: {t: {rate: 10/s, for: 30s, setup: [{get: /}]}}";
+    let journey = |steps: &str, fits: bool| check(&format!("steps: [{steps}]{tests}"), fits);
+    journey("{if: ok, then: [skip, {get: /}]}, {repeat: 2, steps: [{get: /}]}, stop_vu", true);
+    journey("{while: ok, most: 3, steps: [{foreach: {a: \"${b}\"}, steps: {get: /}}]}", true);
+    journey(
+        "{post: /, fail: 5%, until: {get: /, within: 3s, every: 50ms..2s, reread: 2s, times: {queue: [a, b]}}}",
+        true,
+    );
+    journey(
+        "{parallel: [{get: /}], most: 2}, {group: g, steps: [{get: /}]}, {set: {a: [1]}}, {pause: 1s}",
+        true,
+    );
+    journey("{tasks: [{weight: 2, use: login}, {weight: 1, steps: [{get: /}]}]}", true);
+    journey("{while: ok, most: 3, stepz: [{get: /}]}", false);
+    journey("{post: /, until: {within: 3s}}", false);
+    check(&with("data: {a: {rows: [{x: 1}], pick: unique}}\nlifetime: {iterations: 3}"), true);
+    check(&with("data: {a: {pick: unique}}"), false);
+    check(&with("refresh: {every: 14m, on: [401], steps: [{get: /}]}"), true);
+    check(&with("refresh: {every: 14m}"), false);
 }
 
 #[test]
