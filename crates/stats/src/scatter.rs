@@ -273,3 +273,43 @@ fn cosine_powers(series: &[f64]) -> Vec<f64> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crucible_core::Rng;
+
+    fn residuals(n: usize, memory: f64, seed: u64) -> (f64, Vec<f64>) {
+        let mut rng = Rng::new(seed, "scatter", 0);
+        let mut level = rng.normal();
+        let step = |_| {
+            level = memory * level + (1.0 - memory * memory).sqrt() * rng.normal();
+            level / n as f64
+        };
+        let series: Vec<f64> = (0..n).map(step).collect();
+        let sum: f64 = series.iter().sum();
+        (sum, series.iter().map(|x| x - sum / n as f64).collect())
+    }
+
+    #[test]
+    fn chance_and_width_are_inverse() {
+        let scatter = Scatter::serial(&residuals(60, 0.5, 1).1).unwrap();
+        for error in [0.5, 0.05, 0.01, 0.001] {
+            assert!((scatter.p(scatter.half_width(error)) / error - 1.0).abs() < 1e-6);
+        }
+        assert_eq!((scatter.p(0.0), Scatter::serial(&[1.0])), (1.0, None));
+        assert!(scatter.widened(0.5).half_width(0.05) > scatter.half_width(0.05));
+    }
+
+    #[test]
+    fn sums_of_what_hangs_together_are_not_trusted_too_much() {
+        for (memory, most) in [(0.0, 22), (0.5, 34), (0.9, 45)] {
+            let beyond = (0..400).filter(|seed| {
+                let (sum, residuals) = residuals(60, memory, *seed);
+                Scatter::serial(&residuals).unwrap().p(sum) <= 0.05
+            });
+            let count = beyond.count();
+            assert!(count <= most, "memory {memory}: {count} of 400");
+        }
+    }
+}
