@@ -8,6 +8,7 @@ use crate::conduct::{Conduct, Conducted, Recorder, started};
 use crate::exit::CliError;
 use crate::live::Live;
 use crate::stop;
+use crate::watch::{Watch, Watching};
 use crucible_analysis::{RunView, assess};
 use crucible_core::{Now, Ns, Protocol};
 use crucible_engine::clock::Epoch;
@@ -32,6 +33,7 @@ pub struct Conductor<P: Protocol> {
     store: Option<Store>,
     recorder: Recorder,
     live: Live,
+    watching: Watching,
     view: RunView,
     errors: Vec<crucible_record::ErrorNote>,
     interrupted: bool,
@@ -59,6 +61,7 @@ impl<P: Protocol> Conductor<P> {
             started.target =
                 std::iter::once(started.target.as_str()).chain(more).collect::<Vec<_>>().join(" and ");
         }
+        let monitors = Watch::new(plan, &mut started);
         let Conduct { store, live, .. } = how;
         live.begin(&started, files);
         let recorder = Recorder::begin(store.as_ref(), &started)?;
@@ -66,6 +69,7 @@ impl<P: Protocol> Conductor<P> {
         Ok(Conductor {
             arms,
             options,
+            watching: monitors.start(),
             epoch: Epoch::start(),
             store,
             recorder,
@@ -143,6 +147,7 @@ impl<P: Protocol> Conductor<P> {
 
     /// Ends the record.
     pub fn finish(mut self) -> Conducted {
+        self.watching.stop();
         let reason = if self.interrupted { StopReason::Interrupted } else { StopReason::Completed };
         let errors = std::mem::take(&mut self.errors);
         self.take(&RunEvent::Finished(Finished { at: self.epoch.now(), reason, errors }));
@@ -157,10 +162,10 @@ impl<P: Protocol> Conductor<P> {
     }
 
     fn take(&mut self, event: &RunEvent) {
-        if let Some(note) = self.recorder.take(event) {
-            self.view.apply(&RunEvent::Note(note));
+        for read in self.watching.take() {
+            self.recorder.pass_on(&read, &mut self.view);
         }
-        self.view.apply(event);
+        self.recorder.pass_on(event, &mut self.view);
         self.live.follow(&self.view, event);
     }
 }
