@@ -39,6 +39,10 @@ impl Default for Options {
     }
 }
 
+/// The first requests, sent one behind the other.
+const SAMPLE: u64 = 12;
+/// An answer that takes this long is looked into first, seconds.
+const SLOW: f64 = 0.03;
 /// Requests sent one behind the other before more are sent at once.
 const ALONE: u64 = 150;
 /// Windows that are pressed on at a time.
@@ -53,6 +57,7 @@ const ROUNDS: u32 = 24;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
     Start,
+    Sample,
     First,
     Idle,
     Queue,
@@ -142,9 +147,10 @@ impl Prober {
             let (stage, acts, about) = match self.stage {
                 Stage::Over => return None,
                 Stage::Start => {
-                    let all = Act::Burst { most: ALONE, refusals: 3, lanes: 1 };
-                    (Stage::First, vec![all], "one request behind the other, without pause")
+                    let all = Act::Burst { most: SAMPLE, refusals: 3, lanes: 1 };
+                    (Stage::Sample, vec![all], "one request behind the other, without pause")
                 }
+                Stage::Sample => self.after_sample(),
                 Stage::First => self.after_first(),
                 Stage::Idle => self.after_idle(),
                 Stage::Queue => self.after_queue(),
@@ -196,6 +202,16 @@ impl Prober {
             self.outcome = Some(Outcome::None);
         }
         self.stage = Stage::Over;
+    }
+
+    /// Goes on at once, unless answers are so slow that it is worth asking why first.
+    fn after_sample(&mut self) -> (Stage, Vec<Act>, &'static str) {
+        let failed = self.count(Verdict::Refused) + self.count(Verdict::Broken) > 0;
+        if failed || places::typical(self.batch()) > SLOW {
+            return self.after_first();
+        }
+        let all = Act::Burst { most: ALONE, refusals: 3, lanes: 1 };
+        (Stage::First, vec![all], "one request behind the other, without pause")
     }
 
     fn after_first(&mut self) -> (Stage, Vec<Act>, &'static str) {

@@ -54,7 +54,7 @@ pub(crate) struct Log {
 }
 
 /// Share of the round trip, and least error, by which arrivals are blurred.
-const BLUR: (f64, f64) = (0.15, 0.0004);
+const BLUR: (f64, f64) = (0.15, 0.001);
 
 impl Log {
     pub(crate) fn new(seen: &[Seen]) -> Log {
