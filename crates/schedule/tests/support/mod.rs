@@ -90,7 +90,7 @@ pub(crate) fn load(text: &str) -> Load {
 }
 
 /// The recordings that tests replay.
-pub fn recording(name: &str) -> Result<String, String> {
+pub(crate) fn recording(name: &str) -> Result<String, String> {
     match name {
         "traffic.csv" => Ok("time,rate\n0s,50/s\n10s,100/s\n15s,0\n20s,20/s\n".into()),
         "access.log" => {
