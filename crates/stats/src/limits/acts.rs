@@ -125,10 +125,10 @@ impl Player {
                     more.then(|| (self.begun.max(now), lanes.clamp(1, most - self.sent)))
                 }
                 Act::Singles { count, every } => {
-                    (self.sent < count).then(|| (self.begun + self.sent as f64 * every, 1))
+                    (self.sent < count).then_some((self.begun + self.sent as f64 * every, 1))
                 }
                 Act::Watch { longest, .. } => {
-                    (!self.passed && self.due <= longest).then(|| (self.begun + self.due, 1))
+                    (!self.passed && self.due <= longest).then_some((self.begun + self.due, 1))
                 }
             };
             match fire {
