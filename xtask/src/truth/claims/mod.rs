@@ -4,6 +4,7 @@ mod capacity;
 mod comparison;
 mod conservation;
 mod floor;
+mod limiters;
 mod memory;
 mod no_evidence;
 mod percentiles;
@@ -33,4 +34,5 @@ pub(super) const CLAIMS: &[Claim] = &[
     steady::CLAIM,
     capacity::CLAIM,
     scalability::CLAIM,
+    limiters::CLAIM,
 ];
