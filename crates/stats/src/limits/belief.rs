@@ -141,7 +141,7 @@ impl Belief {
     pub(crate) fn memory(&self) -> f64 {
         let best = self.best().map_or(0.0, Belief::score);
         let first = self.populations.iter().filter_map(|(_, population)| population.first());
-        let likely = first.filter(|particle| Belief::score(particle) > best - 3.0);
+        let likely = first.filter(|particle| Belief::score(particle) > best - 1.0);
         likely.map(|particle| particle.rule.memory()).fold(0.0, f64::max)
     }
 

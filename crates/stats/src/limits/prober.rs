@@ -35,7 +35,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { within: 300.0, most: 2_000, lanes: 64, keys: Vec::new(), windows: 6.0, press: 12, seed: 1 }
+        Options { within: 300.0, most: 2_000, lanes: 64, keys: Vec::new(), windows: 5.8, press: 12, seed: 1 }
     }
 }
 
