@@ -1,4 +1,4 @@
-//! `crucible demo`: a proving-ground system as a child process, its suite's plan against it, the verdict.
+//! `crucible demo`: a proving-ground system as a child process, the tour of its suite against it, the verdict.
 
 use super::tell;
 use crate::args::DemoArgs;
@@ -9,6 +9,7 @@ use crate::plans::{self, PlanOverrides};
 use crate::{grounds, out, stores};
 
 const SYSTEM: &str = "stories";
+const SUITE: &str = "tour";
 const PLAN: &str = include_str!("../../../../suites/stories/plan.yaml");
 
 /// Starts the system, runs the plan, ends the system.
@@ -16,9 +17,9 @@ pub fn run(args: &DemoArgs) -> Result<u8, CliError> {
     let store = stores::open(args.store.store.as_deref())?;
     let ground = grounds::start(SYSTEM, &[])?;
     out::note(&format!("started the proving ground's `{SYSTEM}` at {}", ground.url));
-    let overrides = PlanOverrides { target: Some(ground.url.clone()), ..PlanOverrides::default() };
+    let overrides = PlanOverrides { target: Some(ground.url.clone()), seed: None, env: ground.variables() };
     let plan = plans::read(PLAN, "suites/stories/plan.yaml", ".".into(), &overrides)?;
-    let tests = plans::choose(&plan, &[])?;
+    let tests = plans::choose_suite(&plan, SUITE)?;
     let how = Conduct {
         store: Some(store),
         shards: args.tell.shards,
