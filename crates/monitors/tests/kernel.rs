@@ -67,7 +67,7 @@ fn children_are_counted_also_when_they_were_never_seen() {
     let work = "read go; for i in 1 2 3 4 5 6; do sh -c 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done'; done; echo; read end";
     let mut child = shell(work).unwrap();
     let mut monitor = process(Target::Pid(child.id()));
-    read(&mut *monitor, Ns::ZERO);
+    let _ = read(&mut *monitor, Ns::ZERO);
     use std::io::{Read, Write};
     let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     to.write_all(b"go\n").unwrap();
@@ -101,7 +101,7 @@ fn descriptors_threads_and_the_machine_are_read() {
     assert!(after[place("switches_voluntary")].is_some() && after[place("memory_private")].is_none());
 
     let mut host = open(None).unwrap();
-    read(&mut *host, Ns::ZERO);
+    let _ = read(&mut *host, Ns::ZERO);
     burn(Ns::from_millis(60));
     let (values, _) = read(&mut *host, Ns::from_secs(1));
     let of = |name: &str| values[HOST.iter().position(|series| series.name == name).unwrap()];
@@ -118,7 +118,7 @@ fn twenty_targets_at_ten_hertz_cost_less_than_a_hundredth_of_a_core() {
     let mut monitors: Vec<_> = children.iter().map(|child| process(Target::Pid(child.id()))).collect();
     let mut all = |tick: u64| {
         monitors.iter_mut().for_each(|monitor| {
-            read(&mut **monitor, Ns::from_millis(100 * tick));
+            let _ = read(&mut **monitor, Ns::from_millis(100 * tick));
         });
     };
     all(0);

@@ -14,6 +14,7 @@ mod slo;
 mod stall;
 mod starved;
 mod steady;
+mod trends;
 
 use super::Claim;
 
@@ -35,4 +36,6 @@ pub(super) const CLAIMS: &[Claim] = &[
     capacity::CLAIM,
     scalability::CLAIM,
     limiters::CLAIM,
+    trends::CHANGES,
+    trends::LEAKS,
 ];
