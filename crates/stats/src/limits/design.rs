@@ -26,6 +26,8 @@ pub struct Experiment {
 
 /// What experiments are chosen within.
 pub(crate) struct Means {
+    /// When the probing began.
+    pub begun: f64,
     /// The present instant.
     pub now: f64,
     /// When all must be over.
@@ -52,7 +54,7 @@ pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experi
     let states: Vec<State> = minds.iter().map(|mind| state_after(&mind.rule, log)).collect();
     let unit = best.memory();
     let mut chosen: Option<(f64, Experiment)> = None;
-    for (acts, about) in menu(&best, &minds, &states, means) {
+    for (acts, about) in menu(&best, &minds, &states, means, belief.range(|rule| rule.window)) {
         let end = means.end.min(means.now + 4.0 * unit + 1.0);
         let (mut gain, mut length, mut requests) = (0.0, 0.0, 0.0);
         for (mind, state) in minds.iter().zip(&states) {
@@ -70,7 +72,9 @@ pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experi
                 gain += kind * mind.weight * other.weight * (1.0 - (-apart / PATIENCE).exp());
             }
         }
-        let cost = 2.5 + length / unit + requests / (20.0 * (best.limit as f64 + 5.0));
+        // what takes much longer than all before it can wait until the figures are better known
+        let hasty = (length / (2.0 * (means.now - means.begun) + 0.5)).max(1.0);
+        let cost = 2.5 * hasty + length / unit + requests / (20.0 * (best.limit as f64 + 5.0));
         let value = gain / cost;
         if gain > WORTH && chosen.as_ref().is_none_or(|(most, _)| value > *most) {
             chosen = Some((value, Experiment { acts, end, about }));
@@ -124,7 +128,7 @@ fn weigh(expected: &[(f64, bool)], rule: &Rule, begin: &State, noise: f64) -> f6
 type Menu = Vec<(Vec<Act>, &'static str)>;
 
 /// Experiments that may be worth it, on the scales of what is believed.
-fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means) -> Menu {
+fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means, range: (f64, f64)) -> Menu {
     let lanes = means.lanes;
     let limit = minds.iter().map(|mind| mind.rule.limit).max().unwrap_or(1).max(best.limit);
     let all = Act::Burst { most: 2 * limit + 5, refusals: 2, lanes };
@@ -166,7 +170,7 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means) -> Men
             }
         }
     }
-    menu.extend(ladder(best, minds, states, means));
+    menu.extend(ladder(best, minds, states, means, range));
     if best.class == Class::TwoTier {
         // as much as the short tier allows, until the long one refuses; then a watch for its end
         let times = best.second.limit.div_ceil(best.limit).min(40) + 1;
@@ -187,14 +191,14 @@ fn ladder(
     minds: &[Weighted],
     states: &[State],
     means: &Means,
+    range: (f64, f64),
 ) -> Option<(Vec<Act>, &'static str)> {
     if best.class != Class::Lockout || best.limit < 3 {
         return None;
     }
     let own = || minds.iter().zip(states).filter(|(mind, _)| mind.rule.class == Class::Lockout);
     let locked = own().map(|(mind, state)| -state.margin(&mind.rule, means.now)).fold(0.0, f64::max);
-    let least = own().map(|(mind, _)| mind.rule.window).fold(f64::INFINITY, f64::min) * 0.98;
-    let most = own().map(|(mind, _)| mind.rule.window).fold(0.0, f64::max) * 1.02;
+    let (least, most) = (range.0 * 0.985, range.1 * 1.015);
     let count = (best.limit - 2).min(40);
     let one = Act::Singles { count: 1, every: 0.0 };
     let spread = Act::Singles { count, every: (most - least) / count as f64 };

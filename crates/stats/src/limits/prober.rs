@@ -355,7 +355,13 @@ impl Prober {
             let end = self.begun + self.options.within;
             let more = if self.pressed > 0 { 4.0 } else { 1.0 };
             let budget = self.begun + self.options.windows * self.belief.memory() * more;
-            let means = Means { now, end: end.min(budget.max(now)), trip: self.trip(), lanes: self.lanes };
+            let means = Means {
+                begun: self.begun,
+                now,
+                end: end.min(budget.max(now)),
+                trip: self.trip(),
+                lanes: self.lanes,
+            };
             if now + 0.02 * best.memory() < means.end {
                 let chosen = if doubt > DECIDED { choose(&self.belief, &log, &means) } else { None };
                 return Some(chosen.unwrap_or_else(|| confirm(&best, self.lanes, means.end, &mut self.rng)));
