@@ -56,7 +56,7 @@ fn a_window_a_key_and_a_lie_are_found() {
     let told = text(&output);
     for part in [
         "fixed window (server's clock)",
-        "limit        20 in 3.0",
+        "limit        20 in ",
         "source address: each has a count of its own",
         "limit says 40; it is 20: A LIE",
         "FAIL: it is, but the header `limit` lies",
