@@ -85,11 +85,6 @@ impl<P: Protocol> Conductor<P> {
         &self.arms[0].plan
     }
 
-    /// Everything so far.
-    pub fn view(&self) -> &RunView {
-        &self.view
-    }
-
     /// Whether the user stopped it.
     pub fn interrupted(&self) -> bool {
         self.interrupted

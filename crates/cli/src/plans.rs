@@ -5,13 +5,13 @@ use crate::exit::CliError;
 use crate::grounds::{self, Started};
 use crate::out;
 use crucible_core::monitor::Target;
-use crucible_core::{Diagnostic, Feeder, Severity};
+use crucible_core::{Diagnostic, Severity};
+use crucible_harness::sources;
 use crucible_plan::suites::ground_of;
 use crucible_plan::{Plan, ReadOptions};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// What replaces parts of a plan.
 #[derive(Debug, Default, clap::Args)]
@@ -120,45 +120,18 @@ fn read_quietly(
             .or_else(|| dotenv.get(name).cloned())
     };
     let place = folder.clone();
-    let read_file = |name: &str| recording(&place.join(name));
+    let read_file = |name: &str| sources::recording(&place.join(name));
     let options = ReadOptions {
         grammars: GRAMMARS,
         env: &env,
         folder,
         expressions: Some(crucible_expr::language()),
-        open_feeder: &open_feeder,
+        open_feeder: &sources::open_feeder,
         read_file: &read_file,
         target: overrides.target.clone(),
         seed: overrides.seed,
     };
     crucible_plan::read(text, &options).map_err(|mistakes| CliError::usage(show_all(shown, text, &mistakes)))
-}
-
-/// Largest recording that is read: days of a busy server's log.
-const RECORDING_MAX: u64 = 2 << 30;
-
-/// The text of a recording that a plan replays.
-fn recording(path: &Path) -> Result<String, String> {
-    let size = fs::metadata(path).map_err(|e| e.to_string())?.len();
-    if size > RECORDING_MAX {
-        return Err("it is larger than 2 GiB".into());
-    }
-    let bytes = fs::read(path).map_err(|e| e.to_string())?;
-    // a log may hold any bytes; only its times matter
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Makes the source of rows that a plan describes.
-fn open_feeder(spec: &crucible_plan::FeederSpec) -> Result<Arc<dyn Feeder>, String> {
-    crucible_feeders::open(&crucible_feeders::Wanted {
-        name: &spec.name,
-        kind: &spec.kind,
-        source: &spec.source,
-        options: &spec.options,
-        folder: &spec.folder,
-        seed: spec.seed,
-        language: Some(crucible_expr::language()),
-    })
 }
 
 fn given_variables(pairs: &[String]) -> Result<HashMap<String, String>, CliError> {

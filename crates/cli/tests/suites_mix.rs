@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-#[allow(dead_code, reason = "each test binary uses its part")]
 mod support;
 
 use crucible_analysis::stats::ShareBounds;

@@ -12,6 +12,7 @@ pub mod machine;
 mod operation;
 mod protocol;
 mod run;
+pub mod sources;
 
 pub use operation::{Context, Done, Ended};
 pub use run::{Harness, HarnessError, Outcome};

@@ -4,6 +4,7 @@ use crate::grammar::{CallGrammar, CallSpec};
 use crate::machine;
 use crate::operation::{Context, Done, Ended, Operation};
 use crate::protocol::CallProtocol;
+use crate::sources;
 use crucible_analysis::{Assessment, RunView, Verdict, assess};
 use crucible_core::{Ns, StepGrammar, StepId};
 use crucible_engine::{Control, Job, Options, describe, system};
@@ -181,11 +182,11 @@ impl Harness {
         let grammars: [&dyn StepGrammar; 1] = [&grammar];
         let options = ReadOptions {
             grammars: &grammars,
-            env: &|name| std::env::var(name).ok(),
+            env: &environment,
             folder: PathBuf::from("."),
-            expressions: None,
-            open_feeder: crucible_plan::read::NO_FEEDERS,
-            read_file: crucible_plan::read::NO_FILES,
+            expressions: Some(crucible_expr::language()),
+            open_feeder: &sources::open_feeder,
+            read_file: &|name| sources::recording(Path::new(name)),
             target: None,
             seed: self.seed,
         };
@@ -224,6 +225,11 @@ fn choose(plan: &Plan, names: &[String]) -> Result<Vec<usize>, HarnessError> {
         }
     }
     Ok(chosen)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program that is its own command line")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn started(plan: &Plan, tests: &[usize], options: &Options) -> RunStarted {

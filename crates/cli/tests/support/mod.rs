@@ -1,4 +1,5 @@
 //! Running the binary, and places for its files.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

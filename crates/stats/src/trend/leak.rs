@@ -97,9 +97,9 @@ pub fn leak(readings: &[(f64, f64)], settings: &LeakSettings) -> Leak {
     judge(&values, every, settings)
 }
 
-/// Means of so many neighbours that at most 600 values stay.
+/// Means of so many neighbours that at most 300 values stay.
 fn thinned(values: &[f64]) -> Vec<f64> {
-    let group = values.len().div_ceil(600);
+    let group = values.len().div_ceil(300);
     values.chunks_exact(group).map(|chunk| chunk.iter().sum::<f64>() / group as f64).collect()
 }
 
@@ -159,7 +159,7 @@ fn models(values: &[f64]) -> Models {
     // a curve 1 - exp(-x / tau): up to half of the time seen it has visibly levelled off
     rivals.extend((1..=12).map(|k| (of(&|x| 1.0 - (-x / (0.5 * f64::from(k) / 12.0)).exp()), "levels off")));
     rivals.extend([0.002, 0.006, 0.02].map(|first: f64| (of(&|x| (1.0 + x / first).ln()), "levels off")));
-    let steps = n.min(150);
+    let steps = n.min(75);
     rivals.extend((1..steps).map(|k| (of(&|x| f64::from(x >= k as f64 / steps as f64)), "one step")));
     let better = |best: Fit, next: Fit| if next.likelihood > best.likelihood { next } else { best };
     let flat = fit(values, &[]);

@@ -88,10 +88,8 @@ fn solve(mut m: [[f64; COLUMNS + 1]; COLUMNS], k: usize) -> Option<([f64; COLUMN
         m[pivot].iter_mut().for_each(|cell| *cell /= by);
         last[pivot] /= by;
         for row in (0..k).filter(|row| *row != pivot) {
-            let times = m[row][pivot];
-            for column in 0..=COLUMNS {
-                m[row][column] -= times * m[pivot][column];
-            }
+            let (times, by) = (m[row][pivot], m[pivot]);
+            m[row].iter_mut().zip(by).for_each(|(cell, by)| *cell -= times * by);
             last[row] -= times * last[pivot];
         }
     }
