@@ -44,17 +44,7 @@ fn read(path: &Path) -> Plan {
         env: &|_| None,
         folder: path.parent().unwrap().to_owned(),
         expressions: Some(crucible_expr::language()),
-        open_feeder: &|spec| {
-            crucible_feeders::open(&crucible_feeders::Wanted {
-                name: &spec.name,
-                kind: &spec.kind,
-                source: &spec.source,
-                options: &spec.options,
-                folder: &spec.folder,
-                seed: spec.seed,
-                language: Some(crucible_expr::language()),
-            })
-        },
+        open_feeder: &crucible_harness::sources::open_feeder,
         read_file: crucible_plan::NO_FILES,
         target: None,
         seed: None,
