@@ -124,7 +124,7 @@ fn pull(mut monitors: Vec<Watched>, every: Ns, epoch: Epoch, events: &Sender<Run
         let _ = events.send(RunEvent::Reading(Box::new(Reading { at: now, values })));
         // instants that were missed are missed: two readings at once would say nothing
         let after = epoch.now();
-        due = due + every;
+        due += every;
         if due <= after {
             due = Ns((after.0 / every.0 + 1) * every.0);
         }
