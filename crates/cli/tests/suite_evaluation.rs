@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+#[allow(dead_code, reason = "each test binary uses its part")]
 mod support;
 
 use serde_json::Value;
@@ -151,6 +152,36 @@ fn an_outage_of_the_workers_is_waiting_in_the_queue() {
     // nobody notices at the counter
     let accepted = seconds(&report, "steps", "job", "p95_ns");
     assert!(accepted < waited / 2.0, "{accepted} s to be accepted, {waited} s in the queue");
+}
+
+/// Errors in each of these tests of the suite, on a platform with these switches. How long things took is not looked at.
+fn errors(truth: &str, tests: &[&str]) -> Vec<u64> {
+    let place = Place::new();
+    let text = std::fs::read_to_string(suite("evaluation").join("plan.yaml")).unwrap();
+    let ground = format!("ground: {{system: evaluation, truth: [{truth}]}}\n");
+    let path = place.write("p.yaml", &text.replace("ground: evaluation\n", &ground));
+    let words = ["run", "--json", "--no-record"];
+    let report = crucible().args(words).arg(&path).args(tests).output().json();
+    let told = report["tests"].as_array().unwrap();
+    assert_eq!(told.len(), tests.len(), "{report:#}");
+    let rows = |test: &Value, list: &str| -> u64 {
+        let rows = test["totals"][list].as_array().unwrap().iter();
+        rows.map(|row| row["errors"].as_u64().unwrap()).sum()
+    };
+    told.iter().map(|test| rows(test, "steps") + rows(test, "spans")).collect()
+}
+
+#[test]
+fn a_sound_platform_has_no_errors_and_mistakes_are_found_for_what_they_are() {
+    assert_eq!(errors("", &["health", "core-flows", "timeout-handling-quick", "errors"]), [0, 0, 0, 0]);
+}
+
+#[test]
+fn what_gets_lost_or_is_done_twice_is_found() {
+    // of 96 jobs, 48 for each queue: two for each queue at least, in blocks of twenty
+    assert!(errors("lose=1/20", &["traffic-split-quick"])[0] >= 4);
+    // told by the platform's statistics at the latest
+    assert!(errors("repeat=1/20", &["traffic-split-quick"])[0] >= 1);
 }
 
 #[test]

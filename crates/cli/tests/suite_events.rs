@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+#[allow(dead_code, reason = "each test binary uses its part")]
 mod support;
 
 use std::path::Path;
@@ -12,6 +13,19 @@ fn the_plan_is_sound() {
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../suites/events");
     let told = crucible().args(["plan", "check"]).arg(&suite).output();
     assert_eq!(told.code, 0, "{}{}", told.stdout, told.stderr);
+}
+
+#[test]
+fn a_sound_daemon_loses_nothing_of_any_size_while_a_service_is_ill() {
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../suites/events");
+    let tests = ["light-quick", "payload-sizes-quick", "error-recovery-quick", "duplicates"];
+    let report = crucible().args(["run", "--json", "--no-record"]).arg(&suite).args(tests).output().json();
+    let told = report["tests"].as_array().unwrap();
+    assert_eq!(told.len(), tests.len(), "{report:#}");
+    for test in told {
+        let rows = test["totals"]["steps"].as_array().unwrap();
+        assert!(rows.iter().all(|row| row["errors"] == 0 && row["ended"] != 0), "{test:#}");
+    }
 }
 
 /// Whoever accepts everything looks well; how much is done shows in the daemon's own counts.
