@@ -159,7 +159,7 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means, range:
         let steps = best.limit.saturating_sub(1).clamp(1, 16);
         for every in [0.02, 0.05, 0.1, 0.25] {
             let ladder = Act::Singles { count: steps, every: every * scale };
-            menu.push((vec![rest, ladder, all], "single requests spread over time, then all that is left"));
+            menu.push((vec![rest, ladder, all], "singles spread over time, then all that is left"));
         }
         // where the rules expect the end of refusing, in small steps
         for (mind, state) in minds.iter().zip(states).take(3) {
@@ -177,7 +177,7 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means, range:
         let press = (0..times).flat_map(|_| [all, Act::Wait(1.03 * best.window)]);
         let end = [watch(0.008 * best.second.window, 1.2 * best.second.window), all];
         menu.push((end.to_vec(), "asking again and again until one passes"));
-        menu.push((press.chain(end).collect(), "pressing until the long limit refuses, and on to its end"));
+        menu.push((press.chain(end).collect(), "pressing until the long limit refuses, to its end"));
     }
     let growing = Act::Watch { first: 0.01 * best.window, growth: 0.1, longest: 12.0 * best.memory() };
     menu.push((vec![growing, all], "asking again, ever more slowly"));
@@ -204,7 +204,7 @@ fn ladder(
     let spread = Act::Singles { count, every: (most - least) / count as f64 };
     let rest = Act::Burst { most: best.limit + 1, refusals: 1, lanes: means.lanes };
     let acts = vec![Act::Wait(locked * 1.02 + 2.0 * means.trip), one, Act::Wait(least), spread, rest];
-    Some((acts, "single requests where the window may end, then all that is left"))
+    Some((acts, "singles where the window may end, then all that is left"))
 }
 
 /// Times that differ by more than a fifth among those that likely rules name.

@@ -124,11 +124,11 @@ impl Told<'_> {
         row("evidence", format!("{} requests in {}{windows}", finding.requests, seconds(finding.elapsed)));
         row("answers", statuses.join(", "));
         // writing to a String cannot fail
-        let _ = writeln!(text, "\n  {:>9}  {:>6} {:>8}  experiment", "at", "passed", "refused");
+        let _ = writeln!(text, "\n  {:>7} {:>6} {:>7}  experiment", "at", "passed", "refused");
         for step in finding.steps.iter().filter(|step| step.sent > 0) {
             let _ = writeln!(
                 text,
-                "  {:>9}  {:>6} {:>8}  {}",
+                "  {:>7} {:>6} {:>7}  {}",
                 seconds(step.at),
                 step.passed,
                 step.refused,
