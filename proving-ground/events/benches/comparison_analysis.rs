@@ -14,11 +14,11 @@
 
 mod common;
 
-use common::{ARCHITECTURES, arguments, keep, populate, start};
+use common::{ARCHITECTURES, arguments, cpu_seconds, keep, populate, start};
 use crucible_core::clock::Now;
 use crucible_core::{Ns, Rng};
 use crucible_events::{EventBus, EventMix, MonotonicClock, Settings};
-use crucible_harness::allocator::{Counting, counted};
+use crucible_harness::allocator::{Counting, counted, reset_peak};
 use crucible_report::comparison::{Compared, json, markdown, text};
 use crucible_stats::compare::{Evidence, Gauge, GaugeKind, Pair, Settings as Asked, Slice, Trials, compare};
 use std::sync::Arc;
@@ -33,11 +33,12 @@ const SCENARIOS: [(&str, u64, usize, usize); 3] =
 /// Pairs between two fresh starts.
 const PAIRS_A_ROUND: u32 = 4;
 
+/// What is read in each slice: the most that was held beyond what was held before it; then, of each delivery, bytes that were
+/// allocated and microseconds of CPU.
 fn gauges() -> Vec<Gauge> {
-    let live = Gauge { name: "live memory".into(), ..Gauge::memory() };
-    let allocated =
-        Gauge { name: "allocated per event".into(), kind: GaugeKind::PerOperation, ..Gauge::memory() };
-    vec![live, allocated]
+    let peak = Gauge { name: "peak memory".into(), ..Gauge::memory() };
+    let each = |name: &str| Gauge { name: name.into(), kind: GaugeKind::PerOperation, ..Gauge::memory() };
+    vec![peak, each("bytes each"), each("us CPU each")]
 }
 
 fn main() {
@@ -86,13 +87,12 @@ fn main() {
 /// Publishes for `length` seconds and waits until all of it has been handled.
 fn slice(bus: &Arc<dyn EventBus>, mix: &mut EventMix, events: u64, length: f64) -> Slice {
     let before = bus.statistics();
-    let (memory, clock) = (counted(), MonotonicClock::start());
-    let mut published = 0;
+    reset_peak();
+    let (memory, cpu, clock) = (counted(), cpu_seconds(), MonotonicClock::start());
     while clock.now() < Ns::from_secs_f64(length) {
         for _ in 0..events {
             std::hint::black_box(bus.publish(mix.draw()));
         }
-        published += events;
         assert!(bus.drain(Duration::from_secs(60)), "not everything was handled");
     }
     let seconds = clock.now().as_secs_f64();
@@ -111,8 +111,9 @@ fn slice(bus: &Arc<dyn EventBus>, mix: &mut EventMix, events: u64, length: f64) 
         latency,
         seconds,
         readings: vec![
-            counted().live() as f64,
-            spent.allocated as f64 / published.max(1) as f64 * published as f64,
+            counted().peak.saturating_sub(memory.live()) as f64,
+            spent.allocated as f64,
+            (cpu_seconds() - cpu) * 1e6,
         ],
     }
 }

@@ -3,12 +3,13 @@
 //! An event counts when it was accepted, put into the queue of every service that wants it and handled there; the
 //! handler reads the whole payload. Payloads are made anew for each event, which is part of the time. Rounds of the
 //! scenario's size are repeated for a second; a round ends when everything in it has been handled. Latency runs from
-//! acceptance to the end of handling. `RSS` is the peak of the row's process.
+//! acceptance to the end of handling. `RSS` is the peak of the row's process, `CPUs` how
+//! many were busy.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints its table")]
 
 mod common;
 
-use common::{peak_mib, populate, start};
+use common::{ARCHITECTURES, cpu_seconds, peak_mib, populate, start};
 use crucible_core::clock::Now;
 use crucible_core::{Histogram, Ns};
 use crucible_events::{EventBus, EventMix, MonotonicClock, Settings};
@@ -40,13 +41,15 @@ struct Outcome {
     deliveries: f64,
     latency: Histogram,
     rss: f64,
+    /// CPUs that were busy, on average.
+    cores: f64,
     lost: u64,
 }
 
 fn run(bus: &dyn EventBus, scenario: &Scenario) -> Outcome {
     populate(bus, scenario.services, 0);
     let mut mix = EventMix::new(1, scenario.payload..=scenario.payload);
-    let clock = MonotonicClock::start();
+    let (clock, spent) = (MonotonicClock::start(), cpu_seconds());
     let mut published = 0u64;
     while clock.now().as_secs_f64() < scenario.secs {
         for _ in 0..scenario.events {
@@ -56,7 +59,7 @@ fn run(bus: &dyn EventBus, scenario: &Scenario) -> Outcome {
         assert!(bus.drain(Duration::from_secs(60)), "not everything was handled");
     }
     let secs = clock.now().as_secs_f64();
-    let rss = peak_mib();
+    let (rss, cores) = (peak_mib(), (cpu_seconds() - spent) / secs);
     let statistics = bus.statistics();
     assert_eq!(statistics.accepted, published, "not everything was accepted");
     let received = statistics.sum(|s| s.received);
@@ -66,6 +69,7 @@ fn run(bus: &dyn EventBus, scenario: &Scenario) -> Outcome {
         deliveries: processed as f64 / secs,
         latency: statistics.latency(),
         rss,
+        cores,
         lost: received - processed,
     }
 }
@@ -75,17 +79,14 @@ fn row(scenario: &Scenario, architecture: &str) {
     let outcome = run(&*bus, scenario);
     let quantile = |share| outcome.latency.quantile(share).unwrap_or(Ns::ZERO);
     println!(
-        "{:<18} {:>8} {:>9} {:>7}B  {architecture:<12} {:>12.0} {:>13.0} {:>9} {:>9} {:>9} {:>5.0}MiB{}",
-        scenario.name,
-        scenario.events,
-        scenario.services,
-        scenario.payload,
+        "  {architecture:<12} {:>12.0} {:>14.0} {:>9} {:>9} {:>9} {:>6.0} MiB {:>5.2}{}",
         outcome.events,
         outcome.deliveries,
         outcome.latency.mean().unwrap_or(Ns::ZERO),
         quantile(0.95),
         quantile(0.99),
         outcome.rss,
+        outcome.cores,
         if outcome.lost > 0 { format!("  {} NOT PROCESSED", outcome.lost) } else { String::new() },
     );
 }
@@ -98,17 +99,19 @@ fn main() {
     {
         return row(&SCENARIOS[index.parse::<usize>().unwrap()], architecture);
     }
+    println!("queue of 1000, a full queue makes the publisher wait; one publisher; ids remembered;");
+    println!("each row a process of its own, repeated for a second\n");
     println!(
-        "queue of 1000, a full queue makes the publisher wait; one publisher; ids remembered; each row a process\n"
-    );
-    println!(
-        "scenario             events  services  payload  architecture     events/s  deliveries/s      mean       p95       p99      RSS"
+        "  {:<12} {:>12} {:>14} {:>9} {:>9} {:>9} {:>10} {:>5}",
+        "architecture", "events/s", "deliveries/s", "mean", "p95", "p99", "RSS", "CPUs"
     );
     for (index, scenario) in SCENARIOS.iter().enumerate() {
         if !words.is_empty() && !words.iter().any(|word| scenario.name.contains(word)) {
             continue;
         }
-        for architecture in ["coordinator", "router"] {
+        let Scenario { name, events, services, payload, .. } = scenario;
+        println!("{name}: {events} events a round, {services} services, {payload} B");
+        for architecture in ARCHITECTURES {
             let index = index.to_string();
             // a process of its own, so that one row's memory is not another's
             let own = std::env::current_exe().unwrap();

@@ -2,7 +2,8 @@
 //! against payload; where they break; and a score.
 //!
 //! Breaking point as the suite defines it: errors above 10 % or a mean delivery time above 5 s. The score is .3
-//! throughput + .3 latency + .2 memory + .2 success, each as a share of the better architecture's.
+//! throughput + .3 latency + .2 memory + .2 success, each as a share of the better architecture's at its best point. Memory
+//! is the most that the bus and its events held at once.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -13,14 +14,18 @@
 
 mod common;
 
-use common::{ARCHITECTURES, arguments, keep, peak_mib, populate, start};
+use common::{ARCHITECTURES, arguments, cpu_seconds, keep, populate, start};
 use crucible_core::Ns;
 use crucible_core::clock::Now;
 use crucible_events::{EventMix, MonotonicClock, Settings};
+use crucible_harness::allocator::{Counting, counted, reset_peak};
 use crucible_stats::usl::{Estimate, Point as Measured, Prediction, fit};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 struct Point {
     publishers: usize,
@@ -30,6 +35,10 @@ struct Point {
     mean: Ns,
     p99: Ns,
     errors: f64,
+    /// Most that was held beyond what was held before, bytes.
+    peak: u64,
+    /// CPUs that were busy, on average.
+    cpus: f64,
 }
 
 fn measure(
@@ -39,6 +48,8 @@ fn measure(
     payload: usize,
     length: Duration,
 ) -> Point {
+    reset_peak();
+    let (held, spent) = (counted().live(), cpu_seconds());
     let bus = start(architecture, Settings::default());
     populate(&*bus, services, 0);
     let (stop, published) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -71,6 +82,8 @@ fn measure(
         mean: statistics.latency().mean().unwrap_or_default(),
         p99: statistics.latency().quantile(0.99).unwrap_or_default(),
         errors: lost as f64 / statistics.received.max(1) as f64,
+        peak: counted().peak.saturating_sub(held),
+        cpus: (cpu_seconds() - spent) / seconds,
     }
 }
 
@@ -84,7 +97,7 @@ fn main() {
     let cpus = thread::available_parallelism().map_or(1, |n| n.get());
     println!("{cpus} CPUs; each point {length:?} of publishing as fast as the bus takes events\n");
     let mut csv = String::from(
-        "dimension,architecture,publishers,services,payload,events_per_s,mean_ns,p99_ns,errors\n",
+        "dimension,architecture,publishers,services,payload,events_per_s,mean_ns,p99_ns,errors,peak_bytes,cpus\n",
     );
     let mut scores = Vec::new();
     for architecture in ARCHITECTURES {
@@ -93,22 +106,27 @@ fn main() {
             if !arguments.wants(dimension) {
                 return;
             }
-            println!("{architecture}, by {dimension}");
+            println!(
+                "{:<12} {:>8} {:>7} {:>12} {:>9} {:>9} {:>9} {:>5}   {architecture}, by {dimension}",
+                "  publishers", "services", "payload", "events/s", "mean", "p99", "peak MB", "CPUs"
+            );
             for (publishers, services, payload) in points {
                 let point = measure(architecture, publishers, services, payload, length);
                 println!(
-                    "  {:>4} publishers {:>4} services {:>6} B  {:>12.0} events/s  mean {:>9}  p99 {:>9}{}",
+                    "  {:>10} {:>8} {:>7} {:>12.0} {:>9} {:>9} {:>9.1} {:>5.2}{}",
                     point.publishers,
                     point.services,
                     point.payload,
                     point.throughput,
                     point.mean.to_string(),
                     point.p99.to_string(),
+                    point.peak as f64 / 1e6,
+                    point.cpus,
                     if broken(&point) { "  BROKEN" } else { "" }
                 );
                 csv.push_str(&format!(
-                    "{dimension},{architecture},{publishers},{services},{payload},{},{},{},{}\n",
-                    point.throughput, point.mean.0, point.p99.0, point.errors
+                    "{dimension},{architecture},{publishers},{services},{payload},{},{},{},{},{},{}\n",
+                    point.throughput, point.mean.0, point.p99.0, point.errors, point.peak, point.cpus
                 ));
                 if dimension == "concurrency" {
                     by_publishers.push(point);
@@ -124,7 +142,7 @@ fn main() {
                 architecture,
                 best.throughput,
                 best.p99.0.max(1) as f64,
-                peak_mib(),
+                best.peak.max(1) as f64,
                 1.0 - best.errors,
             ));
         }
