@@ -1,4 +1,5 @@
 //! The search against systems whose edge is known, and against systems that have none.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use crucible_core::{Histogram, Ns};
 use crucible_stats::capacity::{

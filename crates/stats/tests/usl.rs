@@ -1,4 +1,5 @@
 //! The scalability law against laws that are known.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use crucible_core::Rng;
 use crucible_stats::usl::{Law, Point, Prediction, fit};

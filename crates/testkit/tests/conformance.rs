@@ -67,7 +67,7 @@ async fn after(limit: Ns) {
 }
 
 impl Session for PlainSession {
-    async fn run(&mut self, _: Call, probe: &mut Probe<'_>) -> Outcome {
+    async fn run(&mut self, _: Call<'_>, probe: &mut Probe<'_>) -> Outcome {
         let limit =
             if self.plain.flaw == Flaw::Endless { Ns::from_secs(3600) } else { self.plain.setup.limit };
         let ended = {
