@@ -54,7 +54,11 @@ fn a_transaction_that_never_succeeded_fails_and_one_without_a_figure_of_its_own_
     assert_eq!(of(&done, "thresholds")[0].verdict, Verdict::Fail);
     let evidence = of(&done, "evidence");
     assert_eq!(evidence.len(), 1, "the poll is not judged");
-    assert!(told(evidence[0]).contains("it never succeeded in 300 attempts: lost x 300"), "{}", told(evidence[0]));
+    assert!(
+        told(evidence[0]).contains("it never succeeded in 300 attempts: lost x 300"),
+        "{}",
+        told(evidence[0])
+    );
 
     let mut run = Run::new(plan(&["\"job\" p50 target<=3s"]));
     (0..30).for_each(|_| {

@@ -129,7 +129,9 @@ fn agreed(extension: &[u8]) -> Result<Inflate, &'static str> {
                 }
             }
             _ => {
-                return Err("the server answers the offer of compression with something that was not offered");
+                return Err(
+                    "the server answers the offer of compression with something that was not offered",
+                );
             }
         }
     }

@@ -17,7 +17,10 @@ pub(super) const EDGES: &[(&str, &[&str])] = &[
     ("analysis", &["core", "record", "stats"]),
     ("websocket", &["core", "http"]),
     ("sse", &["core", "http"]),
-    ("harness", &["core", "schedule", "plan", "record", "engine", "analysis", "report", "stats", "expr", "feeders"]),
+    (
+        "harness",
+        &["core", "schedule", "plan", "record", "engine", "analysis", "report", "stats", "expr", "feeders"],
+    ),
     ("http", &["core"]),
     ("engine", &["core", "schedule", "plan", "record"]),
     ("report", &["core", "record", "analysis", "stats"]),
