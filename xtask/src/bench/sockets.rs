@@ -134,8 +134,8 @@ fn ours(job: &Job) -> Result<Turn, Failure> {
         time("/service/p99_ns"),
         number("/ended").unwrap_or(0.0) - number("/outcomes/ok").unwrap_or(0.0)
     );
-    let messages =
-        number("/outcomes/ok").ok_or_else(|| format!("no figures of the echo: {}", told.ended.stderr.trim()))?;
+    let messages = number("/outcomes/ok")
+        .ok_or_else(|| format!("no figures of the echo: {}", told.ended.stderr.trim()))?;
     Ok(Turn { messages, note, ended: told.ended })
 }
 
