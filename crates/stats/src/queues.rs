@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn an_mm8_is_as_erlang_says() {
         let (told, truth) = (
-            share(Station::new(8, Service::Exponential(0.01), 0.04), 600.0, 500),
+            share(Station::new(8, Service::Exponential(0.01), 0.04), 600.0, 4_000),
             mmc_slower(8, 0.01, 600.0, 0.04),
         );
         assert!((told / truth - 1.0).abs() < 0.05, "{told} for {truth}");

@@ -157,6 +157,12 @@ impl<K: Kind> Line<K> {
         }
     }
 
+    /// Keeps messages that came with the answer to the opening: no operation looked at them.
+    pub(crate) fn keep_uncounted(&mut self, messages: Vec<Message>) {
+        self.uncounted += messages.len() as u64;
+        messages.into_iter().for_each(|message| self.keep(message));
+    }
+
     /// Keeps a message that nobody waits for at present.
     pub(crate) fn keep(&mut self, message: Message) {
         self.backlog.push_back(message);

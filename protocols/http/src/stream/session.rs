@@ -227,7 +227,7 @@ impl<K: Kind> StreamSession<K> {
         let Operation { shard, step, unix } = operation;
         let spec = &step.spec;
         if matches!(spec.wait, Wait::Nothing) {
-            early.into_iter().for_each(|message| line.borrow_mut().keep(message));
+            line.borrow_mut().keep_uncounted(early);
             return Ok(());
         }
         let now = tools.probe.now();
@@ -238,7 +238,7 @@ impl<K: Kind> StreamSession<K> {
         let mut watch = Watch::new(spec, unix);
         let mut ending = None;
         if !spec.is_round_trip() && watch.look_back(line, tools.scope, tools.probe) {
-            early.drain(..).for_each(|message| line.borrow_mut().keep(message));
+            line.borrow_mut().keep_uncounted(std::mem::take(&mut early));
             ending = Some(Ending::Met);
         }
         let ending = loop {

@@ -9,22 +9,33 @@ use serde_json::Value as Json;
 /// the unit follows from the size, so that instants from 1973 to 5138 are understood in each unit.
 pub(crate) fn unix(value: &Json) -> Option<Ns> {
     match value {
-        Json::Number(number) => of_number(number.as_f64()?),
+        Json::Number(number) => match number.as_u64() {
+            // whole numbers go past what a fraction's type holds exactly
+            Some(whole) => Some(Ns(whole.saturating_mul(scale(whole as f64)?))),
+            None => of_number(number.as_f64()?),
+        },
         Json::String(text) => of_text(text.trim()),
         _ => None,
     }
 }
 
+/// Nanoseconds in the unit that an instant of this size is given in.
+fn scale(number: f64) -> Option<u64> {
+    match number {
+        n if n.is_nan() || n <= 0.0 => None,
+        n if n < 1e11 => Some(1_000_000_000),
+        n if n < 1e14 => Some(1_000_000),
+        n if n < 1e17 => Some(1_000),
+        n if n < 1e19 => Some(1),
+        _ => None,
+    }
+}
+
 fn of_number(number: f64) -> Option<Ns> {
-    let scale = match number {
-        n if n.is_nan() || n <= 0.0 => return None,
-        n if n < 1e11 => 1e9,
-        n if n < 1e14 => 1e6,
-        n if n < 1e17 => 1e3,
-        n if n < 1e19 => 1.0,
-        _ => return None,
-    };
-    Some(Ns((number * scale) as u64))
+    let scale = scale(number)?;
+    // apart, because the product of both has no room for nanoseconds
+    let part = (number.fract() * scale as f64).round() as u64;
+    Some(Ns((number.trunc() as u64).saturating_mul(scale).saturating_add(part)))
 }
 
 fn of_text(text: &str) -> Option<Ns> {
