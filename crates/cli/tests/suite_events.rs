@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-#[allow(dead_code, reason = "each test binary uses its part")]
 mod support;
 
 use std::path::Path;
