@@ -91,3 +91,20 @@ fn readings_belong_to_the_test_in_which_they_were_taken() {
     }
     assert_eq!(run.view.readings.points().len(), 5);
 }
+
+#[test]
+fn the_setup_of_another_test_is_not_missed() {
+    let verdict = |test: Option<u16>| {
+        let mut plan = started(&[], &[]);
+        let prepare = StepMeta { name: "prepare".into(), role: "setup".into(), test, ..StepMeta::default() };
+        plan.steps.push(prepare);
+        let mut run = Run::new(plan);
+        (0..10).for_each(|_| {
+            run.second_with(vec![ms(10); 10], |_| {});
+        });
+        of(&run.done(), "evidence")[0].verdict
+    };
+    assert_eq!(verdict(Some(7)), Verdict::Pass);
+    // one of its own, or of nobody's in particular, is
+    assert_eq!((verdict(Some(0)), verdict(None)), (Verdict::Inconclusive, Verdict::Inconclusive));
+}

@@ -126,6 +126,11 @@ impl Symbols {
         self.feeders.contains_key(name)
     }
 
+    /// Whether expressions can be compiled.
+    pub fn has_language(&self) -> bool {
+        self.language.is_some()
+    }
+
     /// Compiles an expression. The error is a hint.
     pub fn compile(&self, text: &str) -> Result<Arc<dyn Expression>, String> {
         match &self.language {

@@ -322,6 +322,14 @@ fn place(text: &str, symbols: &Symbols) -> Result<Place, String> {
     }
     if let Some(arguments) = call("choice").filter(|arguments| !arguments.contains(['"', '\'', '(', '['])) {
         let words: Vec<String> = arguments.split(',').map(|a| a.trim().to_owned()).collect();
+        // one bare name is a list that something has saved: a choice of one word is none
+        if let [only] = words.as_slice()
+            && is_name(only)
+            && symbols.has_language()
+        {
+            let inner = symbols.compile(text)?;
+            return Ok(Place::Expression(Compiled { text: text.into(), inner }));
+        }
         return if words.iter().any(String::is_empty) {
             Err("choice takes words with commas between them, as in ${choice(red, green)}".into())
         } else {

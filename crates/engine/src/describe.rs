@@ -1,10 +1,12 @@
 //! What is known about a run before it begins: the descriptive part of its record, and the memory that it needs.
 
 use crucible_core::Frame;
+use crucible_core::StepId;
 use crucible_core::histogram::{Histogram, Precision};
 use crucible_plan::Plan;
 use crucible_record::{Model, PhaseMeta, RunStarted, ScenarioMeta, StepMeta, TestMeta};
 use crucible_schedule::{Pacing, phase_seed};
+use std::collections::BTreeMap;
 
 /// The parts of `RunStarted` that follow from the plan alone. Identifier, time, environment and pacing are the
 /// caller's to add.
@@ -26,6 +28,7 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
             });
         }
     }
+    let owners = owners(plan, tests);
     RunStarted {
         plan: plan.name.clone(),
         plan_hash: plan.hash.clone(),
@@ -45,6 +48,7 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
                 scenario: step.scenario.0,
                 role: step.role.name().into(),
                 protocol: step.protocol.into(),
+                test: owners.get(&step.id).copied(),
                 checks: step.spec.checks.clone(),
                 measures: step.measures.iter().map(|measure| measure.0).collect(),
             })
@@ -68,6 +72,17 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
         remarks: plan.remarks.clone(),
         ..RunStarted::default()
     }
+}
+
+/// Steps that stand in the setup or teardown of a test, and the place of that test in this run.
+fn owners(plan: &Plan, tests: &[usize]) -> BTreeMap<StepId, u16> {
+    let mut owners = BTreeMap::new();
+    for (index, test) in plan.tests.iter().enumerate() {
+        let place = tests.iter().position(|run| *run == index).map_or(u16::MAX, |place| place as u16);
+        let steps = [&test.setup, &test.teardown].into_iter().flat_map(|program| program.steps());
+        owners.extend(steps.map(|step| (step, place)));
+    }
+    owners
 }
 
 /// Memory of a virtual user with an idle connection, bytes: its task, session and place, as measured with 10,000

@@ -95,6 +95,8 @@ pub struct StepMeta {
     pub role: String,
     /// Its protocol.
     pub protocol: String,
+    /// The run's test whose own setup or teardown it stands in, if any; a number beyond the tests if that one is not run.
+    pub test: Option<u16>,
     /// Names of its checks.
     pub checks: Vec<String>,
     /// The measures that it feeds, by [`MeasureId`].

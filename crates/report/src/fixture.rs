@@ -88,6 +88,7 @@ fn started() -> RunStarted {
         scenario,
         role: text("main"),
         protocol: text("http"),
+        test: None,
         checks: checks.iter().map(|c| text(c)).collect(),
         measures: Vec::new(),
     };

@@ -27,7 +27,8 @@ pub(crate) fn judge(view: &RunView, test: usize) -> Vec<Judgement> {
         // a poll need not come to pass, nor a part of a transaction: the operation before it tells why; but a transaction
         // that was begun and never succeeded does not pass
         let own = is_operation(step) || (step.role == "timed" && attempted(frame) > 0);
-        if meta.scenarios.contains(&step.scenario) && own {
+        let here = step.test.is_none_or(|of| usize::from(of) == test);
+        if meta.scenarios.contains(&step.scenario) && own && here {
             out.extend(judge_step(step, frame));
         }
     }

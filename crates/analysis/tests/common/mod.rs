@@ -21,6 +21,7 @@ pub(crate) fn started(thresholds: &[&str], checks: &[&str]) -> RunStarted {
             scenario: 0,
             role: "main".into(),
             protocol: "http".into(),
+            test: None,
             checks: checks.iter().map(|c| (*c).to_owned()).collect(),
             measures: Vec::new(),
         }],

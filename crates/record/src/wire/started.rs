@@ -46,6 +46,7 @@ struct StepForm {
     scenario: u16,
     role: String,
     protocol: String,
+    test: Option<u16>,
     checks: Vec<String>,
     measures: Vec<u16>,
 }
@@ -103,6 +104,7 @@ impl From<&StepMeta> for StepForm {
             scenario: s.scenario,
             role: s.role.clone(),
             protocol: s.protocol.clone(),
+            test: s.test,
             checks: s.checks.clone(),
             measures: s.measures.clone(),
         }
@@ -244,6 +246,7 @@ impl StartedForm {
             scenario: s.scenario,
             role: s.role,
             protocol: s.protocol,
+            test: s.test,
             checks: s.checks,
             measures: s.measures,
         };

@@ -22,6 +22,7 @@ pub(crate) fn started(run: &str) -> RunStarted {
                 scenario: 0,
                 role: "main".into(),
                 protocol: "http".into(),
+                test: None,
                 checks: vec!["status 200".into()],
                 measures: Vec::new(),
             })
