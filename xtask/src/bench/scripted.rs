@@ -18,9 +18,9 @@ const PLAIN: &str = "
     - {get: /items/2, check: {status: 200}}
 ";
 const SCRIPTED: &str = "
-    - {get: /items/1, check: {status: 200, json.ok: true}, save: {id: json.id, status: json.status}}
+    - {get: /items/1, check: {status: 200, json.ok: true}, save: {id: json.id, state: json.status}}
     - post: \"/items/${id}\"
-      json: {id: \"${id}\", status: \"was ${status}\", n: \"${random(1, 100)}\"}
+      json: {id: \"${id}\", status: \"was ${state}\", n: \"${random(1, 100)}\"}
       check: {status: 200}
 ";
 
