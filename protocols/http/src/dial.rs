@@ -5,9 +5,9 @@ use crate::deadline::Slot;
 use crate::fault::{During, Fault};
 use crate::origin::Origin;
 use crate::resolve::Resolver;
-use crate::settings::Timeouts;
-use crate::tls::SecureChannel;
-use crucible_core::{ErrorClass, Ns, Phase, Probe};
+use crate::settings::{HttpSettings, Timeouts};
+use crate::tls::{SecureChannel, TlsMaterial};
+use crucible_core::{ErrorClass, Ns, Phase, Probe, WorkerContext};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -26,6 +26,20 @@ pub(crate) struct Dialer {
     pub unix_socket: Option<PathBuf>,
     /// Which source address is next.
     pub turn: Cell<usize>,
+}
+
+impl Dialer {
+    /// The dialler of one shard.
+    pub(crate) fn new(settings: &HttpSettings, tls: Option<&TlsMaterial>, context: &WorkerContext) -> Dialer {
+        let seed = context.seed ^ u64::from(context.share.index);
+        Dialer {
+            resolver: Resolver::new(settings.dns, settings.resolve.clone(), seed),
+            secure: tls.map(TlsMaterial::channel),
+            local_addresses: settings.local_addresses.clone(),
+            unix_socket: settings.unix_socket.clone(),
+            turn: Cell::new(context.share.index as usize),
+        }
+    }
 }
 
 /// The time limits of one operation while it runs: the total, and what is left of it for the part under way.

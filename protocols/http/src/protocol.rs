@@ -5,14 +5,13 @@ use crate::deadline::Deadlines;
 use crate::dial::Dialer;
 use crate::origin::Origin;
 use crate::prepare::Prepared;
-use crate::resolve::Resolver;
 use crate::session::HttpSession;
 use crate::settings::{ConnectionPool, CookieMode, HttpSettings};
 use crate::spec::RequestSpec;
 use crate::tls::TlsMaterial;
 use crucible_core::{Protocol, SessionContext, StepId, Worker, WorkerContext, WorkerError};
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -98,17 +97,7 @@ impl Protocol for HttpProtocol {
         let deadlines = Deadlines::new().map_err(|error| {
             WorkerError(format!("the timer of the time limits cannot be set up: {error}"))
         })?;
-        let dialer = Dialer {
-            resolver: Resolver::new(
-                settings.dns,
-                settings.resolve.clone(),
-                context.seed ^ u64::from(context.share.index),
-            ),
-            secure: self.tls.as_ref().map(TlsMaterial::channel),
-            local_addresses: settings.local_addresses.clone(),
-            unix_socket: settings.unix_socket.clone(),
-            turn: Cell::new(context.share.index as usize),
-        };
+        let dialer = Dialer::new(settings, self.tls.as_ref(), context);
         Ok(HttpWorker {
             shard: Rc::new(Shard {
                 settings: Arc::clone(settings),

@@ -7,11 +7,10 @@ use super::sweep::Lines;
 use crate::deadline::Deadlines;
 use crate::dial::Dialer;
 use crate::prepare::Prepared;
-use crate::resolve::Resolver;
 use crate::settings::{HttpSettings, Timeouts};
 use crate::tls::TlsMaterial;
 use crucible_core::{Ns, Protocol, SessionContext, StepId, Worker, WorkerContext, WorkerError};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -129,17 +128,7 @@ impl<K: Kind> Protocol for StreamProtocol<K> {
         let deadlines = Deadlines::new().map_err(|error| {
             WorkerError(format!("the timer of the time limits cannot be set up: {error}"))
         })?;
-        let dialer = Dialer {
-            resolver: Resolver::new(
-                settings.dns,
-                settings.resolve.clone(),
-                context.seed ^ u64::from(context.share.index),
-            ),
-            secure: self.tls.as_ref().map(TlsMaterial::channel),
-            local_addresses: settings.local_addresses.clone(),
-            unix_socket: settings.unix_socket.clone(),
-            turn: Cell::new(context.share.index as usize),
-        };
+        let dialer = Dialer::new(settings, self.tls.as_ref(), context);
         Ok(StreamWorker {
             shard: Rc::new(Shard {
                 own: self.own.clone(),
