@@ -2,6 +2,7 @@
 //!
 //! Copying one never copies text: texts, lists and tables are shared.
 
+use crate::{Node, NodeKind};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -144,6 +145,21 @@ impl Value {
             Json::Array(list) => Value::List(list.iter().map(Value::from_json).collect()),
             Json::Object(table) => Value::Table(Arc::new(
                 table.iter().map(|(name, value)| (name.clone(), Value::from_json(value))).collect(),
+            )),
+        }
+    }
+
+    /// From a part of a plan.
+    pub fn from_node(node: &Node) -> Value {
+        match &node.kind {
+            NodeKind::Null => Value::Null,
+            NodeKind::Bool(held) => Value::Bool(*held),
+            NodeKind::Int(number) => Value::Int(*number),
+            NodeKind::Float(number) => Value::Float(*number),
+            NodeKind::Text(text) => Value::text(text),
+            NodeKind::List(items) => Value::List(items.iter().map(Value::from_node).collect()),
+            NodeKind::Map(map) => Value::Table(Arc::new(
+                map.entries.iter().map(|(name, _, node)| (name.clone(), Value::from_node(node))).collect(),
             )),
         }
     }

@@ -187,23 +187,9 @@ fn rows(node: &Node) -> Result<Source, String> {
         }
         found.push(row);
     }
-    let value = |row: &&Map, name: &String| row.get(name).map(value_of).unwrap_or_default();
+    let value = |row: &&Map, name: &String| row.get(name).map(Value::from_node).unwrap_or_default();
     let rows = found.iter().map(|row| columns.iter().map(|name| value(row, name)).collect()).collect();
     Ok(Source::Rows { columns, rows })
-}
-
-fn value_of(node: &Node) -> Value {
-    match &node.kind {
-        NodeKind::Null => Value::Null,
-        NodeKind::Bool(held) => Value::Bool(*held),
-        NodeKind::Int(number) => Value::Int(*number),
-        NodeKind::Float(number) => Value::Float(*number),
-        NodeKind::Text(text) => Value::text(text),
-        NodeKind::List(list) => Value::List(list.iter().map(value_of).collect()),
-        NodeKind::Map(map) => Value::Table(Arc::new(
-            map.entries.iter().map(|(name, _, node)| (name.clone(), value_of(node))).collect(),
-        )),
-    }
 }
 
 fn generated(wanted: &Wanted<'_>) -> Result<Generated, String> {

@@ -5,8 +5,7 @@ use crate::program::{Given, Op};
 use crate::scenarios::ScenarioReader;
 use crate::steps::Place;
 use crate::think;
-use crucible_core::{Fields, Key, Node, NodeKind, Value};
-use std::sync::Arc;
+use crucible_core::{Fields, Key, NodeKind, Value};
 
 pub(super) const PAUSE: Word = Word {
     keys: &[Key {
@@ -75,7 +74,7 @@ fn set<'a>(reader: &mut ScenarioReader<'a>, fields: &Fields<'a>, _: &Place) -> V
             NodeKind::Text(text) if text.contains("${") => {
                 template(reader, fields, node, &path).map(Given::Template)
             }
-            _ => Some(Given::Value(value(node))),
+            _ => Some(Given::Value(Value::from_node(node))),
         };
         match reader.context.symbols.define(name) {
             Ok(slot) => ops.extend(given.map(|given| Op::Set(slot, given))),
@@ -86,19 +85,4 @@ fn set<'a>(reader: &mut ScenarioReader<'a>, fields: &Fields<'a>, _: &Place) -> V
         fields.error("set", "there is nothing in it", "write `set: {page: 1}`");
     }
     ops
-}
-
-/// A part of the plan as a value.
-fn value(node: &Node) -> Value {
-    match &node.kind {
-        NodeKind::Null => Value::Null,
-        NodeKind::Bool(held) => Value::Bool(*held),
-        NodeKind::Int(number) => Value::Int(*number),
-        NodeKind::Float(number) => Value::Float(*number),
-        NodeKind::Text(text) => Value::text(text),
-        NodeKind::List(items) => Value::List(items.iter().map(value).collect()),
-        NodeKind::Map(map) => Value::Table(Arc::new(
-            map.entries.iter().map(|(name, _, node)| (name.clone(), value(node))).collect(),
-        )),
-    }
 }
