@@ -8,6 +8,7 @@
 
 mod bench;
 mod ci;
+mod live;
 mod machine;
 mod serve;
 mod tidy;
@@ -32,6 +33,11 @@ const TASKS: &[Task] = &[
         name: "truth",
         about: "our numbers against known truth; --fast, --list, or the names of claims",
         run: truth::run,
+    },
+    Task {
+        name: "live",
+        about: "the judging commands against real systems; --tries N, --list, or the names of claims",
+        run: live::run,
     },
     Task {
         name: "bench",

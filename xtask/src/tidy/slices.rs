@@ -16,6 +16,7 @@ const SLICES: &[Slice] = &[
     Slice { folder: "crates/analysis/src/criteria", table: "CRITERIA", helpers: &[] },
     Slice { folder: "crates/report/src/formats", table: "FORMATS", helpers: &[] },
     Slice { folder: "xtask/src/truth/claims", table: "CLAIMS", helpers: &[] },
+    Slice { folder: "xtask/src/live/claims", table: "CLAIMS", helpers: &[] },
 ];
 
 pub(super) fn check(findings: &mut Vec<Finding>) {

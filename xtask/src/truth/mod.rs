@@ -6,7 +6,7 @@
 mod claims;
 pub(crate) mod product;
 mod simulation;
-mod table;
+pub(crate) mod table;
 
 use crate::{Failure, flag, machine, root};
 use claims::CLAIMS;

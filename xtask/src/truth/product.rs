@@ -40,12 +40,23 @@ impl Product {
         told(machine::measure(&mut command, cpu)?)
     }
 
-    /// Writes a plan and runs all its tests; the record goes to the target folder.
-    pub(crate) fn plan(&self, name: &str, text: &str) -> Result<Told, Failure> {
+    /// A command that prints JSON, run to its end.
+    pub(crate) fn told(&self, arguments: &[&str]) -> Result<Told, Failure> {
+        told(machine::measure(&mut self.command(arguments), None)?)
+    }
+
+    /// Writes a plan to the target folder.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Failure> {
         let failed = |error: std::io::Error| format!("failed to write a plan: {error}");
         std::fs::create_dir_all(&self.scratch).map_err(failed)?;
         let file = self.scratch.join(format!("{name}.yaml"));
         std::fs::write(&file, text).map_err(failed)?;
+        Ok(file)
+    }
+
+    /// Writes a plan and runs all its tests; the record goes to the target folder.
+    pub(crate) fn plan(&self, name: &str, text: &str) -> Result<Told, Failure> {
+        let file = self.write(name, text)?;
         let mut command = self.command(&["run"]);
         command.arg(&file).args(["--json", "--quiet", "--store"]).arg(self.scratch.join("runs.db"));
         told(machine::measure(&mut command, None)?)

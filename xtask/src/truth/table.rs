@@ -4,19 +4,19 @@ use std::fmt::Write;
 
 /// One line of the table.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// What is claimed, for which case.
-    pub(super) claim: String,
+    pub(crate) claim: String,
     /// What came out.
-    pub(super) measured: String,
+    pub(crate) measured: String,
     /// What was to come out.
-    pub(super) goal: String,
+    pub(crate) goal: String,
     /// Whether it did.
-    pub(super) holds: bool,
+    pub(crate) holds: bool,
 }
 
 impl Row {
-    pub(super) fn new(
+    pub(crate) fn new(
         claim: impl Into<String>,
         measured: impl Into<String>,
         goal: impl Into<String>,
@@ -27,7 +27,7 @@ impl Row {
 }
 
 /// The row, or one that says why there is none.
-pub(super) fn settle(claim: &str, measured: Result<Row, crate::Failure>) -> Row {
+pub(crate) fn settle(claim: &str, measured: Result<Row, crate::Failure>) -> Row {
     measured.unwrap_or_else(|why| Row::new(claim, why, "measured", false))
 }
 
@@ -35,7 +35,7 @@ const CLAIM: usize = 25;
 const MEASURED: usize = 27;
 const GOAL: usize = 16;
 
-pub(super) fn render(rows: &[(&str, Row)]) -> String {
+pub(crate) fn render(rows: &[(&str, Row)]) -> String {
     let mut out = String::new();
     line(&mut out, "", "claim", "measured", "goal", "");
     let _ = writeln!(out, "{}", "-".repeat(4 + CLAIM + MEASURED + GOAL + 8));
