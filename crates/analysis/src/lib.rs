@@ -17,6 +17,7 @@ pub mod view;
 
 pub use assess::{assess, broken_abort};
 pub use conservation::{Balance, Conservation};
+pub use criteria::lateness::lateness_of_all;
 pub use criteria::{CRITERIA, Criterion};
 pub use series::{SeriesPoint, SeriesTotals, SeriesValue};
 pub use timeline::{Point, Timeline};

@@ -197,6 +197,9 @@ pub struct CompareArgs {
     /// Length of a slice
     #[arg(long, value_name = "TIME", default_value = "2s")]
     pub slice: String,
+    /// Start both proving-ground systems anew so many times: from 5 on, what differs from start to start is told apart
+    #[arg(long, value_name = "N", requires = "duet", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub rounds: u32,
     /// How often, at most, equal systems may be called different
     #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
     pub alpha: f64,

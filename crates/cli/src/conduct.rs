@@ -62,7 +62,7 @@ pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted,
     let late = measure_wakeups(60, Ns::from_micros(700)).map_err(|e| CliError::internal(e.to_string()))?;
     options.early = late.quantile(0.9).unwrap_or_default().clamp(LEAST_EARLY, MOST_EARLY);
     let mut started = started(&plan, &tests, &options, files, &late);
-    let monitors = Watch::new(&plan, &mut started);
+    let monitors = Watch::new(&[&plan], &mut started);
     let Conduct { store, mut live, .. } = how;
     live.begin(&started, files);
     let run = started.run.clone();

@@ -14,7 +14,7 @@ use crucible_core::{Now, Ns, Protocol};
 use crucible_engine::clock::Epoch;
 use crucible_engine::{Control, Job, Options, describe, measure_wakeups, system};
 use crucible_plan::{Plan, Test};
-use crucible_record::{Finding, Finished, Planned, RunEvent, StopReason, Store, Window};
+use crucible_record::{Finding, Finished, Planned, Reading, RunEvent, RunStarted, StopReason, Store, Window};
 use std::sync::Arc;
 
 /// A system that load is put on: the plan read for its address, and the protocol with the plan's steps prepared.
@@ -36,6 +36,7 @@ pub struct Conductor<P: Protocol> {
     watching: Watching,
     view: RunView,
     errors: Vec<crucible_record::ErrorNote>,
+    readings: Vec<Reading>,
     interrupted: bool,
 }
 
@@ -61,7 +62,8 @@ impl<P: Protocol> Conductor<P> {
             started.target =
                 std::iter::once(started.target.as_str()).chain(more).collect::<Vec<_>>().join(" and ");
         }
-        let monitors = Watch::new(plan, &mut started);
+        let plans: Vec<&Plan> = arms.iter().map(|arm| &arm.plan).collect();
+        let monitors = Watch::new(&plans, &mut started);
         let Conduct { store, live, .. } = how;
         live.begin(&started, files);
         let recorder = Recorder::begin(store.as_ref(), &started)?;
@@ -76,6 +78,7 @@ impl<P: Protocol> Conductor<P> {
             live,
             view,
             errors: Vec::new(),
+            readings: Vec::new(),
             interrupted: false,
         })
     }
@@ -135,6 +138,16 @@ impl<P: Protocol> Conductor<P> {
         Ok(leg)
     }
 
+    /// What the monitors have read since the last call.
+    pub fn readings(&mut self) -> Vec<Reading> {
+        std::mem::take(&mut self.readings)
+    }
+
+    /// What was known before the first byte, and of the legs so far.
+    pub fn started(&self) -> &RunStarted {
+        &self.view.started
+    }
+
     /// Puts a finding into the record.
     pub fn find(&mut self, kind: &str, body: String) {
         self.take(&RunEvent::Finding(Finding { at: self.epoch.now(), kind: kind.into(), body }));
@@ -159,6 +172,9 @@ impl<P: Protocol> Conductor<P> {
     fn take(&mut self, event: &RunEvent) {
         for read in self.watching.take() {
             self.recorder.pass_on(&read, &mut self.view);
+            if let RunEvent::Reading(reading) = read {
+                self.readings.push(*reading);
+            }
         }
         self.recorder.pass_on(event, &mut self.view);
         self.live.follow(&self.view, event);

@@ -38,11 +38,17 @@ impl Started {
 
 /// Starts a system with switches of known truth on a free port and waits until it says where it listens.
 pub fn start(system: &str, truth: &[String]) -> Result<Started, CliError> {
+    start_at(system, truth, 0)
+}
+
+/// The same on a given port, 0 for a free one.
+pub fn start_at(system: &str, truth: &[String], port: u16) -> Result<Started, CliError> {
     let failed =
         |why: String| CliError::internal(format!("failed to start the proving ground's `{system}`: {why}"));
     let binary = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
     let mut command = Command::new(binary);
-    command.args(["ground", system, "--port", "0", "--json"]).stdout(Stdio::piped()).stdin(Stdio::null());
+    command.args(["ground", system, "--port", &port.to_string(), "--json"]);
+    command.stdout(Stdio::piped()).stdin(Stdio::null());
     for switch in truth {
         command.args(["--truth", switch]);
     }

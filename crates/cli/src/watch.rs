@@ -28,11 +28,17 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// The monitors of the machine, of the generator and of the plan's components; their series are added to `started`,
-    /// and what cannot be watched becomes a remark there.
-    pub fn new(plan: &Plan, started: &mut RunStarted) -> Watch {
+    /// The monitors of the machine, of the generator and of the plans' components; their series are added to `started`,
+    /// and what cannot be watched becomes a remark there. A component of several plans is watched once.
+    pub fn new(plans: &[&Plan], started: &mut RunStarted) -> Watch {
         let itself = Component { name: GENERATOR_NAME.into(), target: Target::Itself };
-        let named = [&itself].into_iter().chain(&plan.components).map(|it| (it.name.as_str(), Some(it)));
+        let mut components = vec![&itself];
+        for component in plans.iter().flat_map(|plan| &plan.components) {
+            if !components.contains(&component) {
+                components.push(component);
+            }
+        }
+        let named = components.into_iter().map(|it| (it.name.as_str(), Some(it)));
         let mut monitors = Vec::new();
         for (name, component) in [(HOST_NAME, None)].into_iter().chain(named) {
             let monitor = match crucible_monitors::open(component) {
@@ -51,9 +57,8 @@ impl Watch {
             }));
             monitors.push(Watched { component: name.into(), first, monitor });
         }
-        let every =
-            if plan.monitor_every > Ns::ZERO { plan.monitor_every } else { crucible_plan::MONITOR_EVERY };
-        Watch { monitors, every }
+        let every = plans.iter().map(|plan| plan.monitor_every).filter(|every| *every > Ns::ZERO).min();
+        Watch { monitors, every: every.unwrap_or(crucible_plan::MONITOR_EVERY) }
     }
 
     /// Begins to read. The run's clock starts now.

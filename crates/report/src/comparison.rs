@@ -73,6 +73,7 @@ fn more(needs: &Needs) -> String {
         },
         (Lack::Samples, None) => ": too few samples".into(),
         (Lack::Precision, None) => ": too unsteady".into(),
+        (Lack::Starts, None) => ": started once".into(),
     }
 }
 
@@ -279,7 +280,15 @@ pub fn json(compared: &Compared) -> Value {
             Verdict::Different(Change::Worse) => ("worse", Value::Null),
             Verdict::Equivalent { within } => ("equivalent", json!({"within": within})),
             Verdict::Undecided(needs) => {
-                ("undecided", json!({"more_units": needs.units, "more_seconds": needs.seconds.map(number)}))
+                let lack = match needs.lack {
+                    Lack::Evidence => "evidence",
+                    Lack::Units => "units",
+                    Lack::Samples => "samples",
+                    Lack::Precision => "precision",
+                    Lack::Starts => "starts",
+                };
+                let seconds = needs.seconds.map(number);
+                ("undecided", json!({"lack": lack, "more_units": needs.units, "more_seconds": seconds}))
             }
         };
         json!({

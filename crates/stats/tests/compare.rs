@@ -4,8 +4,8 @@
 
 use crucible_core::{Histogram, Ns};
 use crucible_stats::compare::{
-    Better, Caveat, Change, Comparison, Evidence, Gauge, Lack, Metric, Pair, Settings, Slice, Trials, Unit,
-    Verdict, compare,
+    Better, Caveat, Change, Comparison, Evidence, Gauge, Lack, Metric, Needs, Pair, Settings, Slice, Trials,
+    Unit, Verdict, compare,
 };
 use crucible_stats::processes::{NAMED, Process, pairs, runs};
 
@@ -129,7 +129,7 @@ fn gauges_are_compared_and_missing_readings_leave_their_pair_out() {
         Pair { a: slice(0.5 * wave(index), 2e8), b: slice(cpu, 2e8 * wave(index)), round: 0 }
     });
     let evidence = Evidence {
-        gauges: vec![Gauge::memory(), Gauge::cpu()],
+        gauges: [Gauge::memory(), Gauge::cpu()].map(|gauge| Gauge { start_spread: 0.0, ..gauge }).into(),
         trials: Trials::Interleaved(pairs.collect()),
     };
     let found = of(&evidence, &quick());
@@ -137,6 +137,29 @@ fn gauges_are_compared_and_missing_readings_leave_their_pair_out() {
     assert!(matches!(memory.verdict, Verdict::Equivalent { within } if within < 0.01), "{memory:?}");
     assert_eq!((cpu.verdict, cpu.better), (Verdict::Different(Change::Worse), Better::Lower));
     assert!((cpu.ratio.unwrap() - 1.1).abs() < 0.005 && (cpu.a - 0.005).abs() < 1e-4);
+}
+
+#[test]
+fn what_a_process_settled_on_at_its_start_is_no_difference_of_systems() {
+    let slice = |memory: f64| Slice { seconds: 1.0, readings: vec![memory], ..Slice::default() };
+    // every start of a system settles on a level of its own, up to 5 % off, and keeps it
+    let level =
+        |round: u32, arm: u32| 1e8 * (1.0 + 0.05 * f64::from(round * 2 + arm).mul_add(2.4, 0.3).sin());
+    let memory_of = |rounds: u32, more: f64| {
+        let pairs = (0..30).map(|index| {
+            let round = index * rounds / 30;
+            Pair { a: slice(level(round, 0)), b: slice(more * level(round, 1)), round }
+        });
+        let evidence =
+            Evidence { gauges: vec![Gauge::memory()], trials: Trials::Interleaved(pairs.collect()) };
+        of(&evidence, &quick()).of(&Metric::Gauge(0)).unwrap().clone()
+    };
+    let once = memory_of(1, 1.03);
+    assert!(matches!(once.verdict, Verdict::Undecided(Needs { lack: Lack::Starts, .. })), "{once:?}");
+    assert_eq!(memory_of(1, 1.6).verdict, Verdict::Different(Change::Worse));
+    let often = memory_of(10, 1.0);
+    assert!(matches!(often.verdict, Verdict::Undecided(Needs { lack: Lack::Precision, .. })), "{often:?}");
+    assert_eq!(memory_of(10, 1.2).verdict, Verdict::Different(Change::Worse));
 }
 
 #[test]

@@ -44,7 +44,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         .iter()
         .enumerate()
         .filter(|(at, word)| {
-            !word.starts_with("--") && !(*at > 0 && values.contains(&arguments[at - 1].as_str()))
+            let value = *at > 0 && values.contains(&arguments[at - 1].as_str());
+            !value && !word.starts_with("--")
         })
         .map(|(_, word)| word)
         .collect();

@@ -26,38 +26,66 @@ pub(crate) fn judge(view: &RunView, test: usize) -> Vec<Judgement> {
     if totals.all.ended() == 0 {
         return Vec::new();
     }
-    let median = totals.all.service.quantile(0.5).unwrap_or(Ns::ZERO);
-    let share =
-        if view.started.lateness_share.is_finite() { view.started.lateness_share.max(0.0) } else { 0.0 };
-    let budget = view.started.lateness_floor.max(Ns((median.0 as f64 * share).round() as u64));
-    let lag = &totals.lag;
-    let wait = lag.cpu_wait.0 as f64 / lag.wall.0.max(1) as f64;
-    let judge = |measure: &str, histogram: &Histogram| one(measure, histogram, budget, median, wait);
-    let mut out = vec![judge("heartbeat p99", &lag.heartbeat)];
-    if !lag.generator.is_empty() || keeps_time(view, test) {
-        out.insert(0, judge("generator lag p99", &lag.generator));
-    }
+    let mut out = of(view, &totals.lag, &totals.all.service, keeps_time(view, test));
     out.extend(saturation(view, test));
     out
 }
 
+/// The lateness of all tests taken together: for experiments whose many short tests are one measurement (the slices of a
+/// duet), where a single one holds too few operations to say anything about a p99.
+pub fn lateness_of_all(view: &RunView) -> Vec<Judgement> {
+    let (mut lag, mut service) = (LagFrame::default(), Histogram::default());
+    for totals in &view.tests {
+        lag.merge(&totals.lag);
+        service.merge(&totals.all.service);
+    }
+    if service.is_empty() {
+        return Vec::new();
+    }
+    let keeps_time = (0..view.tests.len()).any(|test| keeps_time(view, test));
+    let mut out = of(view, &lag, &service, keeps_time);
+    out.push(busy("the run", busy_share(&lag)));
+    out
+}
+
+fn of(view: &RunView, lag: &LagFrame, service: &Histogram, keeps_time: bool) -> Vec<Judgement> {
+    let median = service.quantile(0.5).unwrap_or(Ns::ZERO);
+    let share =
+        if view.started.lateness_share.is_finite() { view.started.lateness_share.max(0.0) } else { 0.0 };
+    let budget = view.started.lateness_floor.max(Ns((median.0 as f64 * share).round() as u64));
+    let wait = lag.cpu_wait.0 as f64 / lag.wall.0.max(1) as f64;
+    let judge = |measure: &str, histogram: &Histogram| one(measure, histogram, budget, median, wait);
+    let mut out = vec![judge("heartbeat p99", &lag.heartbeat)];
+    if !lag.generator.is_empty() || keeps_time {
+        out.insert(0, judge("generator lag p99", &lag.generator));
+    }
+    out
+}
+
+/// The share of its time in which the generator worked or waited for a CPU.
+fn busy_share(lag: &LagFrame) -> f64 {
+    (lag.cpu + lag.cpu_wait).0 as f64 / lag.wall.0.max(1) as f64
+}
+
 /// How busy the shards were in the busiest phase of the test; `None` if that was not recorded.
 fn saturation(view: &RunView, test: usize) -> Option<Judgement> {
-    let busy = |lag: &LagFrame| (lag.cpu + lag.cpu_wait).0 as f64 / lag.wall.0.max(1) as f64;
     let (phase, share) = view
         .started
         .phases
         .iter()
         .zip(&view.phases)
         .filter(|(meta, totals)| usize::from(meta.test) == test && totals.lag.wall > Ns::ZERO)
-        .map(|(meta, totals)| (meta, busy(&totals.lag)))
+        .map(|(meta, totals)| (meta, busy_share(&totals.lag)))
         .max_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(busy(&format!("phase `{}`", phase.name), share))
+}
+
+fn busy(place: &str, share: f64) -> Judgement {
     let shown = units::show_share(share.min(1.0));
     let judgement = if share >= SATURATED {
         let why = format!(
-            "the generator worked or waited for a CPU in {shown} of phase `{}`: it was the bottleneck, the target \
-             may carry more",
-            phase.name
+            "the generator worked or waited for a CPU in {shown} of {place}: it was the bottleneck, the target may \
+             carry more"
         );
         Judgement::new(NAME, "generator", "saturation", Verdict::Invalid, why)
             .remedy("give the generator more CPUs (`--shards`), use more machines, or ask for less load")
@@ -65,7 +93,7 @@ fn saturation(view: &RunView, test: usize) -> Option<Judgement> {
         let why = format!("the generator was busy in {shown} of its busiest phase");
         Judgement::new(NAME, "generator", "saturation", Verdict::Pass, why)
     };
-    Some(judgement.figure(Unit::Share, share.min(1.0), Some(SATURATED)))
+    judgement.figure(Unit::Share, share.min(1.0), Some(SATURATED))
 }
 
 /// Whether some phase of the test has instants to be late for. Closed load without pauses has none: each iteration

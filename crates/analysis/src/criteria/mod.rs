@@ -3,7 +3,7 @@
 mod conservation;
 mod ending;
 mod evidence;
-mod lateness;
+pub(crate) mod lateness;
 mod local;
 mod record;
 pub(crate) mod thresholds;

@@ -2,6 +2,7 @@
 
 mod duet;
 mod evidence;
+mod systems;
 
 use crate::args::CompareArgs;
 use crate::exit::{self, CliError};
@@ -14,11 +15,16 @@ use evidence::Series;
 /// Compares; the exit code says whether the second got worse.
 pub fn run(args: &CompareArgs) -> Result<u8, CliError> {
     let settings = settings(args);
-    let compared = if args.duet {
-        duet::run(args, &settings)?
+    let (compared, invalid) = if args.duet {
+        of_duet(duet::run(args, &settings)?)
     } else {
         let store = stores::open(args.store.store.as_deref())?;
-        records(args, &store, &settings)?
+        match sides(args, &store)? {
+            (first, second) if first.len() == 1 && second.is_empty() => {
+                of_duet(duet::again(&store, &first[0], &settings)?)
+            }
+            (first, second) => (records(&first, &second, &store, &settings)?, None),
+        }
     };
     if args.json {
         let all: Vec<serde_json::Value> = compared.iter().map(tell::json).collect();
@@ -28,7 +34,15 @@ pub fn run(args: &CompareArgs) -> Result<u8, CliError> {
     } else {
         compared.iter().flat_map(tell::text).for_each(|line| out::line(&line));
     }
+    if let Some(why) = invalid {
+        out::note(&format!("the comparison is not valid: {why}"));
+        return Ok(exit::INVALID);
+    }
     Ok(code(&compared, args))
+}
+
+fn of_duet(duet: duet::Duet) -> (Vec<Compared>, Option<String>) {
+    (vec![duet.compared], duet.invalid)
 }
 
 /// Worse is a failure; undecided in everything is inconclusive, so that a comparison that could not have seen anything
@@ -56,14 +70,15 @@ fn settings(args: &CompareArgs) -> Settings {
 }
 
 /// Compares stored runs, test by test.
-fn records(args: &CompareArgs, store: &Store, settings: &Settings) -> Result<Vec<Compared>, CliError> {
-    let (first, second) = sides(args, store)?;
-    if let ([only], []) = (first.as_slice(), second.as_slice()) {
-        return duet::again(store, only, settings);
-    }
+fn records(
+    first: &[String],
+    second: &[String],
+    store: &Store,
+    settings: &Settings,
+) -> Result<Vec<Compared>, CliError> {
     let read =
         |names: &[String]| names.iter().map(|run| Series::read(store, run)).collect::<Result<Vec<_>, _>>();
-    let (a, b) = (read(&first)?, read(&second)?);
+    let (a, b) = (read(first)?, read(second)?);
     let mut compared = Vec::new();
     for test in common_tests(&a, &b) {
         let gauges = evidence::gauges(&a, &b);

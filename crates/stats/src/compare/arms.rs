@@ -6,8 +6,8 @@ use super::outcome::Unit;
 use crate::scatter::Scatter;
 use crucible_core::Histogram;
 
-/// Rounds needed before the round is the unit: fewer say too little on how much they differ.
-const FEWEST_ROUNDS: usize = 5;
+/// Starts of both systems that are needed before the start is the unit: fewer say too little on how much they differ.
+pub const FEWEST_ROUNDS: u32 = 5;
 
 /// All that one arm showed in one unit.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl Arms {
         let mut rounds: Vec<u32> = pairs.iter().map(|pair| pair.round).collect();
         rounds.sort_unstable();
         rounds.dedup();
-        let by_round = rounds.len() >= FEWEST_ROUNDS;
+        let by_round = rounds.len() >= FEWEST_ROUNDS as usize;
         let groups: Vec<Vec<&Pair>> = if by_round {
             rounds.iter().map(|round| pairs.iter().filter(|pair| pair.round == *round).collect()).collect()
         } else {

@@ -29,36 +29,59 @@ struct Known {
     log: Scatter,
     /// A bound on the difference that is small in itself, whatever the ratio: shares of errors.
     negligible: Option<f64>,
+    /// What differs from start to start, where each system was started once; more slices do not tell it.
+    start_spread: f64,
 }
 
 /// All metrics of these arms, in the order in which they are shown.
 pub(super) fn metrics(arms: &Arms, evidence: &Evidence, settings: &Settings) -> Vec<Found> {
+    let plain = |metric, better, of: Quotient<'_>| quotient(arms, settings, metric, better, 0.0, of);
     let mut found = vec![
-        quotient(arms, settings, Metric::Throughput, Better::Higher, &|cell| (cell.ok, cell.seconds)),
+        plain(Metric::Throughput, Better::Higher, &|cell| (cell.ok, cell.seconds)),
         errors(arms, settings),
-        quotient(arms, settings, Metric::Mean, Better::Lower, &|cell| {
-            (cell.latency.sum() as f64, cell.latency.count() as f64)
-        }),
+        plain(Metric::Mean, Better::Lower, &|cell| (cell.latency.sum() as f64, cell.latency.count() as f64)),
     ];
     let quantiles = Quantiles::new(arms);
     found.extend(settings.percentiles.iter().map(|share| percentile(&quantiles, settings, *share)));
     for (index, gauge) in evidence.gauges.iter().enumerate() {
-        found.push(quotient(arms, settings, Metric::Gauge(index), gauge.better, &|cell| cell.gauges[index]));
+        let started_once = matches!(arms.unit, Unit::Pairs | Unit::Windows);
+        // of two arms, each with its own start
+        let spread = if started_once { gauge.start_spread * f64::sqrt(2.0) } else { 0.0 };
+        let metric = Metric::Gauge(index);
+        found.push(quotient(arms, settings, metric, gauge.better, spread, &|cell| cell.gauges[index]));
     }
     found
 }
 
-fn quotient(arms: &Arms, settings: &Settings, metric: Metric, better: Better, of: Quotient<'_>) -> Found {
+/// `spread` is what is known to differ between starts, relative, beside what the units show.
+fn quotient(
+    arms: &Arms,
+    settings: &Settings,
+    metric: Metric,
+    better: Better,
+    spread: f64,
+    of: Quotient<'_>,
+) -> Found {
     let sums = Sums::new(arms, of);
     let (a, b) = sums.as_ref().map_or((f64::NAN, f64::NAN), |sums| (sums.a, sums.b));
     let known = sums.and_then(|sums| sums.log_contrast()).ok_or(Lack::Evidence).and_then(|contrast| {
-        let log = arms.scatter(&contrast, 1.0).ok_or(Lack::Units)?;
+        let mut log = arms.scatter(&contrast, 1.0).ok_or(Lack::Units)?;
+        if spread > 0.0 {
+            log = log.widened(spread);
+        }
         let around = |error: f64| {
             let width = log.half_width(error);
             Interval { low: (contrast.difference - width).exp(), high: (contrast.difference + width).exp() }
         };
         let (interval, strict) = (around(1.0 - settings.confidence), around(settings.alpha));
-        Ok(Known { p: log.p(contrast.difference), interval, strict, log, negligible: None })
+        Ok(Known {
+            p: log.p(contrast.difference),
+            interval,
+            strict,
+            log,
+            negligible: None,
+            start_spread: spread,
+        })
     });
     Found { metric, better, a, b, known }
 }
@@ -83,6 +106,7 @@ fn errors(arms: &Arms, settings: &Settings) -> Found {
             strict,
             log: scatter.scaled(2.0 / (a + b).max(f64::MIN_POSITIVE)),
             negligible: Some(size),
+            start_spread: 0.0,
         })
     });
     Found { metric: Metric::Errors, better: Better::Lower, a, b, known }
@@ -110,7 +134,7 @@ fn percentile(quantiles: &Quantiles<'_>, settings: &Settings, share: f64) -> Fou
         } else {
             0.0
         });
-        Ok(Known { p: found.p, interval, strict, log, negligible: None })
+        Ok(Known { p: found.p, interval, strict, log, negligible: None, start_spread: 0.0 })
     };
     Found { metric: Metric::Percentile(share), better: Better::Lower, a, b, known: known() }
 }
@@ -166,6 +190,8 @@ fn settle_one(found: &Found, adjusted_p: f64, family: f64, arms: &Arms, settings
         let more = found.b > found.a;
         let worse = more == (found.better == Better::Lower);
         Verdict::Different(if worse { Change::Worse } else { Change::Better })
+    } else if known.start_spread > 0.0 {
+        Verdict::Undecided(needs(Lack::Starts, f64::INFINITY, arms))
     } else {
         let distance = ratio.map_or(f64::NAN, |ratio| ratio.ln().abs());
         let to_differ = ((log_width + power) / distance).powi(2);
@@ -188,7 +214,7 @@ fn lacking(lack: Lack, arms: &Arms) -> f64 {
         }
         Lack::Units => 20.0 / arms.units().max(1) as f64,
         Lack::Samples => 3.0,
-        Lack::Evidence | Lack::Precision => f64::INFINITY,
+        Lack::Evidence | Lack::Precision | Lack::Starts => f64::INFINITY,
     }
 }
 

@@ -18,6 +18,7 @@ mod shift;
 mod sums;
 mod whole;
 
+pub use arms::FEWEST_ROUNDS;
 pub use evidence::{Better, Evidence, Gauge, GaugeKind, Pair, Settings, Slice, Trials};
 pub use outcome::{
     Caveat, Change, Compared, Comparison, Interval, Lack, Metric, Needs, Problem, SelfCheck, ShiftPoint,

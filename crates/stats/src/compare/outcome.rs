@@ -66,6 +66,8 @@ pub enum Lack {
     Samples,
     /// The interval is too wide to tell.
     Precision,
+    /// Each system was started once, and starts of one and the same system differ by as much.
+    Starts,
 }
 
 /// What would settle an undecided metric, if things go on as they did.

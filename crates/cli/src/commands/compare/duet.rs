@@ -4,106 +4,106 @@
 //! Source: the duet procedure (Bulej et al., ICPE 2020) and randomised interleaving (Laaber et al., EMSE 2019); here the
 //! slices take turns, because two loads at once would share the generator.
 
-use super::evidence::{Series, slice};
+use super::evidence::{ARMS, Series, SliceName};
+use super::systems::{self, System, usage};
 use super::told;
 use crate::args::CompareArgs;
-use crate::catalogue;
 use crate::conduct::Conduct;
-use crate::conductor::{Arm, Conductor};
+use crate::conductor::Conductor;
 use crate::exit::CliError;
-use crate::grounds;
 use crate::live::Live;
-use crate::plans::{self, PlanOverrides};
-use crate::{out, stores};
+use crate::{out, plans, stores};
+use crucible_analysis::{RunView, Verdict, lateness_of_all};
 use crucible_core::{Ns, Rng, units};
 use crucible_engine::Options;
 use crucible_plan::Test;
-use crucible_record::{RunStarted, Store, Window};
+use crucible_record::{RunStarted, Store};
 use crucible_report::comparison::Compared;
 use crucible_schedule::{Load, LoadPhase, Pacing};
-use crucible_stats::compare::{Evidence, Pair, Settings, Trials, compare};
+use crucible_stats::compare::{Evidence, FEWEST_ROUNDS, Settings, Trials, compare};
 use std::path::Path;
-use std::sync::Arc;
 
 /// Length of windows: a slice is several of them, and the first is left out.
 const WINDOW: Ns = Ns::from_millis(250);
-/// Names of the arms in records.
-const ARMS: [&str; 2] = ["A", "B"];
-
+/// The kind of what is found, in records.
+const FINDING: &str = "comparison";
 /// Runs the duet and compares.
-pub(super) fn run(args: &CompareArgs, settings: &Settings) -> Result<Vec<Compared>, CliError> {
+pub(super) fn run(args: &CompareArgs, settings: &Settings) -> Result<Duet, CliError> {
     let plan = args.a.as_deref().map(Path::new).ok_or_else(|| usage("name the plan"))?;
-    let [first, second] = targets(args, plan)?;
-    let arm = |target: &System| -> Result<_, CliError> {
-        let mut env = target.env.clone();
-        env.extend(args.env.iter().cloned());
-        let overrides = PlanOverrides { target: Some(target.url.clone()), seed: args.seed, env };
-        let plan = plans::load(plan, &overrides)?;
-        let protocol = catalogue::protocol(&plan)
-            .map_err(|why| CliError::usage(format!("failed to prepare the requests: {why}")))?;
-        Ok(Arm { plan, protocol: Arc::new(protocol) })
-    };
-    let arms = vec![arm(&first)?, arm(&second)?];
+    let mut systems = systems::both(args, plan)?;
+    let [first, second] = &systems;
+    let mut arms = [first.arm(args, plan)?, second.arm(args, plan)?];
+    systems::watch_apart(&mut arms);
+    arms.iter_mut().for_each(|arm| arm.plan.monitor_every = WINDOW);
     let base = test(&arms[0].plan, args)?;
     let (length, pairs) = lengths(args)?;
+    let (seed, rounds) = (arms[0].plan.seed, args.rounds);
     let mut options = Options::suited_to(&arms[0].plan, &[]);
     options.window = WINDOW;
     let store = if args.no_record { None } else { Some(stores::open(args.store.store.as_deref())?) };
     let how = Conduct { store, shards: None, realtime: false, live: Live::new(true) };
-    let seed = arms[0].plan.seed;
-    let mut conductor = Conductor::begin(arms, options, how)?;
+    let mut conductor = Conductor::begin(arms.into(), options, how)?;
     let mut rng = Rng::new(seed, "order of slices", 0);
-    let mut done = Vec::new();
-    for pair in 0..pairs {
+    let mut series = Series::default();
+    'slices: for pair in 0..pairs {
+        let round = pair * rounds / pairs;
+        if pair > 0 && round != (pair - 1) * rounds / pairs {
+            systems.iter_mut().try_for_each(System::restart)?;
+        }
         let order = if rng.unit() < 0.5 { [0, 1] } else { [1, 0] };
-        let mut slices = [Vec::new(), Vec::new()];
         for arm in order {
-            let test = named(sliced(&base, length)?, &format!("{} {}", ARMS[arm], pair + 1));
-            slices[arm] = conductor.leg(arm, test, pair, |_| false)?.windows;
+            let name = SliceName { arm, number: pair + 1, round };
+            let test = named(sliced(&base, length)?, &name.text(rounds));
+            series.windows.extend(conductor.leg(arm, test, u64::from(pair), |_| false)?.windows);
+            if conductor.interrupted() {
+                break 'slices;
+            }
         }
-        if conductor.interrupted() {
-            break;
-        }
-        done.push(slices);
         if !args.quiet && (pair + 1) % 10 == 0 {
             out::note(&format!("{} of {pairs} pairs", pair + 1));
         }
     }
-    drop((first, second));
-    let conducted = conductor.finish();
-    let started = &conducted.view.started;
-    let paired: Vec<Pair> = done.iter().map(|[a, b]| pair_of(started, a, b)).collect();
-    Ok(vec![judge(base.name, arm_names(started), paired, settings)?])
+    drop(systems);
+    series.readings = conductor.readings();
+    series.started = conductor.started().clone();
+    let compared = judge(&series, base.name, settings);
+    if let Ok(compared) = &compared {
+        conductor.find(FINDING, crucible_report::comparison::json(compared).to_string());
+    }
+    let invalid = starved(&conductor.finish().view);
+    Ok(Duet { compared: compared?, invalid })
 }
 
 /// Compares a stored duet once more.
-pub(super) fn again(store: &Store, run: &str, settings: &Settings) -> Result<Vec<Compared>, CliError> {
+pub(super) fn again(store: &Store, run: &str, settings: &Settings) -> Result<Duet, CliError> {
     let series = Series::read(store, run)?;
-    let mut pairs = Vec::new();
-    for number in 1.. {
-        let slices = ARMS.map(|arm| series.windows_of(&format!("{arm} {number}")));
-        let [a, b] = &slices;
-        if a.is_empty() || b.is_empty() {
-            break;
-        }
-        pairs.push(pair_of(&series.started, a, b));
-    }
-    if pairs.is_empty() {
+    let events = store.events(run).map_err(|error| CliError::usage(error.to_string()))?;
+    let view = RunView::from_events(events).map_err(|error| CliError::usage(error.to_string()))?;
+    if !series.started.tests.iter().any(|test| SliceName::read(&test.name).is_some()) {
         return Err(usage("this run is no duet; name a second run to compare it with"));
     }
     let name = series.started.plan.clone();
-    Ok(vec![judge(name, arm_names(&series.started), pairs, settings)?])
+    Ok(Duet { compared: judge(&series, name, settings)?, invalid: starved(&view) })
 }
 
-fn judge(
-    test: String,
-    arms: [String; 2],
-    pairs: Vec<Pair>,
-    settings: &Settings,
-) -> Result<Compared, CliError> {
-    let evidence = Evidence { gauges: Vec::new(), trials: Trials::Interleaved(pairs) };
+/// What a duet came to.
+pub(super) struct Duet {
+    pub(super) compared: Compared,
+    /// Why its figures say more about the generator than about the systems.
+    pub(super) invalid: Option<String>,
+}
+
+/// Both arms were loaded by one generator: if it was late, it was late for both.
+fn starved(view: &RunView) -> Option<String> {
+    let judgements = lateness_of_all(view);
+    judgements.into_iter().find(|judgement| judgement.verdict == Verdict::Invalid).map(|found| found.why)
+}
+
+fn judge(series: &Series, test: String, settings: &Settings) -> Result<Compared, CliError> {
+    let (gauges, pairs) = series.pairs();
+    let evidence = Evidence { gauges: gauges.clone(), trials: Trials::Interleaved(pairs) };
     let comparison = compare(&evidence, settings).map_err(|problems| told(&problems))?;
-    Ok(Compared { test, arms, gauges: Vec::new(), comparison })
+    Ok(Compared { test, arms: arm_names(&series.started), gauges, comparison })
 }
 
 fn arm_names(started: &RunStarted) -> [String; 2] {
@@ -113,55 +113,13 @@ fn arm_names(started: &RunStarted) -> [String; 2] {
     }
 }
 
-/// The windows of two slices as a pair; the first window of each opens connections and is left out.
-fn pair_of(started: &RunStarted, a: &[Window], b: &[Window]) -> Pair {
-    let settled = |windows: &[Window]| {
-        let skip = usize::from(windows.len() > 2);
-        slice(started, &windows[skip..])
-    };
-    Pair { a: settled(a), b: settled(b), round: 0 }
-}
-
-fn usage(hint: &str) -> CliError {
-    CliError::usage(format!(
-        "failed to compare: {hint}\n  write `crucible compare --duet PLAN --target A --target B`"
-    ))
-}
-
-/// A system under test, ended when dropped if it is ours.
-struct System {
-    url: String,
-    env: Vec<String>,
-    _ground: Option<grounds::Started>,
-}
-
-/// The two addresses, or two systems of the proving ground if the plan names one.
-fn targets(args: &CompareArgs, plan: &Path) -> Result<[System; 2], CliError> {
-    let address = |url: &String| System { url: url.clone(), env: Vec::new(), _ground: None };
-    match args.targets.as_slice() {
-        [a, b] => Ok([address(a), address(b)]),
-        [] => {
-            let ground = plans::ground(plan)?.ok_or_else(|| usage("two addresses are needed"))?;
-            let start = |switches: &[String]| -> Result<System, CliError> {
-                let truth: Vec<String> = ground.truth.iter().chain(switches).cloned().collect();
-                let started = grounds::start(&ground.system, &truth)?;
-                let (url, env) = (started.url.clone(), started.variables());
-                out::note(&format!("started the proving ground's `{}` at {url}", ground.system));
-                Ok(System { url, env, _ground: Some(started) })
-            };
-            Ok([start(&args.truth_a)?, start(&args.truth_b)?])
-        }
-        _ => Err(usage("give `--target` twice")),
-    }
-}
-
 fn test(plan: &crucible_plan::Plan, args: &CompareArgs) -> Result<Test, CliError> {
     let names: Vec<String> = args.test.iter().cloned().collect();
     let index = plans::choose(plan, &names)?.first().copied().unwrap_or(0);
     Ok(plan.tests[index].clone())
 }
 
-fn lengths(args: &CompareArgs) -> Result<(Ns, u64), CliError> {
+fn lengths(args: &CompareArgs) -> Result<(Ns, u32), CliError> {
     let read = |what: &str, text: &str| {
         units::parse_duration(text)
             .map_err(|hint| CliError::usage(format!("failed to read {what} {text:?}\n  {hint}")))
@@ -173,7 +131,13 @@ fn lengths(args: &CompareArgs) -> Result<(Ns, u64), CliError> {
             Ns(WINDOW.0 * 3)
         )));
     }
-    Ok((slice, (total.0 / slice.0).max(1)))
+    let few = (2..FEWEST_ROUNDS).contains(&args.rounds);
+    if few || Ns(slice.0.saturating_mul(u64::from(args.rounds))) > total {
+        return Err(CliError::usage(format!(
+            "failed to plan the starts\n  --rounds is 1 or at least {FEWEST_ROUNDS}, and --for at least one slice for each"
+        )));
+    }
+    Ok((slice, u32::try_from(total.0 / slice.0).unwrap_or(u32::MAX).max(1)))
 }
 
 fn named(test: Test, name: &str) -> Test {
