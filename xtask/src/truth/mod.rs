@@ -11,7 +11,9 @@ pub(crate) mod table;
 use crate::{Failure, flag, machine, root};
 use claims::CLAIMS;
 use product::Product;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use table::Row;
 
 /// What a claim may use.
@@ -22,14 +24,25 @@ struct Settings {
     product: Product,
 }
 
+/// What a claim wants beside a CPU.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// The binary, and the machine for itself.
+    Product,
+    /// The machine for itself.
+    Quiet,
+    /// Nothing: it simulates, and others may do so beside it.
+    Nothing,
+}
+
 /// One claim.
 struct Claim {
     /// As in `T1`.
     id: &'static str,
     /// One line.
     about: &'static str,
-    /// Whether it runs the binary.
-    needs_product: bool,
+    /// What it wants beside a CPU.
+    needs: Needs,
     /// Measures it. An error is something that kept it from being measured.
     rows: fn(&Settings) -> Result<Vec<Row>, Failure>,
 }
@@ -52,24 +65,46 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         .iter()
         .filter(|claim| named.is_empty() || named.iter().any(|name| claim.id.eq_ignore_ascii_case(name)))
         .collect();
-    if chosen.iter().any(|claim| claim.needs_product) && !flag(arguments, "--no-build") {
+    if chosen.iter().any(|claim| claim.needs == Needs::Product) && !flag(arguments, "--no-build") {
         build()?;
     }
     let settings = Settings { fast: flag(arguments, "--fast"), product: Product::new(root()) };
-    let mut rows = Vec::new();
-    for claim in chosen {
-        let began = machine::now();
-        eprintln!("{}: {} ...", claim.id, claim.about);
-        match (claim.rows)(&settings) {
-            Ok(found) => rows.extend(found.into_iter().map(|row| (claim.id, row))),
-            Err(why) => rows.push((claim.id, Row::new(claim.about, why, "measured", false))),
-        }
-        eprintln!("{}: {:.1} s", claim.id, began.elapsed().as_secs_f64());
-    }
-    rows.sort_by_key(|(id, _)| *id);
+    let (together, alone): (Vec<&Claim>, Vec<&Claim>) =
+        chosen.into_iter().partition(|claim| claim.needs == Needs::Nothing);
+    let mut rows: Vec<(&str, Row)> = alone.into_iter().flat_map(|claim| measure(claim, &settings)).collect();
+    rows.extend(side_by_side(&together, &settings));
+    rows.sort_by_key(|(id, _)| id.trim_start_matches('T').parse::<u32>().unwrap_or(u32::MAX));
     print!("{}", table::render(&rows));
     let failed = rows.iter().filter(|(_, row)| !row.holds).count();
     if failed == 0 { Ok(()) } else { Err(format!("{failed} of {} do not hold", rows.len())) }
+}
+
+fn measure<'c>(claim: &'c Claim, settings: &Settings) -> Vec<(&'c str, Row)> {
+    let began = machine::now();
+    eprintln!("{}: {} ...", claim.id, claim.about);
+    let found = match catch_unwind(AssertUnwindSafe(|| (claim.rows)(settings))) {
+        Ok(Ok(found)) => found,
+        Ok(Err(why)) => vec![Row::new(claim.about, why, "measured", false)],
+        Err(_) => vec![Row::new(claim.about, "it panicked, see above", "measured", false)],
+    };
+    eprintln!("{}: {:.1} s", claim.id, began.elapsed().as_secs_f64());
+    found.into_iter().map(|row| (claim.id, row)).collect()
+}
+
+/// Simulations share the CPUs: each takes the next claim when it is done with one.
+fn side_by_side<'c>(claims: &[&'c Claim], settings: &Settings) -> Vec<(&'c str, Row)> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut rows = Vec::new();
+        while let Some(claim) = claims.get(next.fetch_add(1, Ordering::Relaxed)) {
+            rows.extend(measure(claim, settings));
+        }
+        rows
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..machine::cpus().min(claims.len())).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    })
 }
 
 /// Does the same in a release build of this tool: its servers and simulations are to be fast and precise.

@@ -2,13 +2,13 @@
 
 use crate::Failure;
 use crate::truth::table::Row;
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_core::Ns;
 use crucible_stats::capacity::{Answer, Limit, Predicate, Proposal, Scale, Search, Settings as Wanted};
 use crucible_stats::queues::{Running, Service, Station, edge, erlang_b, mmc_slower};
 
 pub(super) const CLAIM: Claim =
-    Claim { id: "T14", about: "capacity and its interval on known queues", needs_product: false, rows };
+    Claim { id: "T14", about: "capacity and its interval on known queues", needs: Needs::Nothing, rows };
 
 /// A system, what it is allowed, and its capacity.
 struct Case {

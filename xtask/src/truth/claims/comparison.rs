@@ -4,17 +4,17 @@
 
 use crate::Failure;
 use crate::truth::table::Row;
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_stats::compare::{self, Change, Comparison, Evidence, Metric, Pair, Verdict, compare};
 use crucible_stats::processes::{self, NAMED, Process};
 use std::sync::OnceLock;
 
 pub(super) const EQUAL: Claim =
-    Claim { id: "T9", about: "equal systems are not called different", needs_product: false, rows: equal };
+    Claim { id: "T9", about: "equal systems are not called different", needs: Needs::Nothing, rows: equal };
 pub(super) const POWER: Claim =
-    Claim { id: "T10", about: "a 3 % slower service is found", needs_product: false, rows: power };
+    Claim { id: "T10", about: "a 3 % slower service is found", needs: Needs::Nothing, rows: power };
 pub(super) const COVERAGE: Claim =
-    Claim { id: "T11", about: "intervals of ratios hold the truth", needs_product: false, rows: coverage };
+    Claim { id: "T11", about: "intervals of ratios hold the truth", needs: Needs::Nothing, rows: coverage };
 
 /// Requests a second and pairs of one second of each comparison of T9 and T11.
 const RATE: f64 = 400.0;

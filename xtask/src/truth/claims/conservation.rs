@@ -5,7 +5,7 @@ use crate::machine;
 use crate::truth::product::Told;
 use crate::truth::simulation;
 use crate::truth::table::{Row, settle};
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_core::{Ns, Outcome};
 use crucible_engine::Control;
 use crucible_record::{RunEvent, StopReason, Window};
@@ -16,7 +16,8 @@ use crucible_testkit::sim::{QueueConfig, SimBehaviour, SimProtocol};
 use serde_json::Value;
 use std::time::Duration;
 
-pub(super) const CLAIM: Claim = Claim { id: "T7", about: "counts are conserved", needs_product: true, rows };
+pub(super) const CLAIM: Claim =
+    Claim { id: "T7", about: "counts are conserved", needs: Needs::Product, rows };
 
 fn rows(settings: &Settings) -> Result<Vec<Row>, Failure> {
     let usual = SimBehaviour::default();

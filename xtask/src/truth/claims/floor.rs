@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::machine;
 use crate::truth::table::Row;
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_core::{Histogram, Ns};
 use crucible_testkit::servers::NullServer;
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 pub(super) const CLAIM: Claim =
-    Claim { id: "T4", about: "our own floor against a bare blocking client", needs_product: true, rows };
+    Claim { id: "T4", about: "our own floor against a bare blocking client", needs: Needs::Product, rows };
 
 const RATE: u64 = 1000;
 

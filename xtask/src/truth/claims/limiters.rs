@@ -5,14 +5,14 @@
 
 use crate::Failure;
 use crate::truth::table::Row;
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_core::Rng;
 use crucible_stats::limits::sim::{Range, Said};
 use crucible_stats::limits::{Class, Finding, Hints, Options, Outcome, Prober, Rule};
 use std::collections::VecDeque;
 
 pub(super) const CLAIM: Claim =
-    Claim { id: "T19", about: "limiters are found, and only where they are", needs_product: false, rows };
+    Claim { id: "T19", about: "limiters are found, and only where they are", needs: Needs::Nothing, rows };
 
 type Server = Box<dyn FnMut(u8, f64, usize) -> Said>;
 

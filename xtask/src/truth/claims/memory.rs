@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::machine;
 use crate::truth::simulation;
 use crate::truth::table::Row;
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_core::{Ns, units};
 use crucible_engine::Control;
 use crucible_record::RunEvent;
@@ -12,7 +12,7 @@ use crucible_schedule::Spacing;
 use crucible_testkit::sim::{QueueConfig, SimProtocol};
 
 pub(super) const CLAIM: Claim =
-    Claim { id: "T8", about: "constant memory over a simulated day", needs_product: false, rows };
+    Claim { id: "T8", about: "constant memory over a simulated day", needs: Needs::Quiet, rows };
 
 const RATE: f64 = 30_000.0;
 const LIMIT: u64 = 1 << 20;

@@ -18,7 +18,8 @@ mod trends;
 
 use super::Claim;
 
-/// All claims, in the order in which they are measured: memory first, while this process is still small.
+/// All claims, in the order in which they are begun: memory first, while this process is still small; coverage last, because
+/// it looks at the comparisons that the claim about equal systems makes.
 pub(super) const CLAIMS: &[Claim] = &[
     memory::CLAIM,
     percentiles::CLAIM,
@@ -30,7 +31,6 @@ pub(super) const CLAIMS: &[Claim] = &[
     conservation::CLAIM,
     comparison::EQUAL,
     comparison::POWER,
-    comparison::COVERAGE,
     slo::CLAIM,
     steady::CLAIM,
     capacity::CLAIM,
@@ -38,4 +38,5 @@ pub(super) const CLAIMS: &[Claim] = &[
     limiters::CLAIM,
     trends::CHANGES,
     trends::LEAKS,
+    comparison::COVERAGE,
 ];

@@ -3,12 +3,12 @@
 use crate::Failure;
 use crate::truth::product::Told;
 use crate::truth::table::Row;
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_core::Ns;
 use crucible_testkit::servers::{Answer, Behaviour, Route, TruthConfig, TruthServer};
 
 pub(super) const CLAIM: Claim =
-    Claim { id: "T6", about: "no evidence is no pass", needs_product: true, rows };
+    Claim { id: "T6", about: "no evidence is no pass", needs: Needs::Product, rows };
 
 fn rows(settings: &Settings) -> Result<Vec<Row>, Failure> {
     let route = |path: &str, status| Route {

@@ -2,7 +2,7 @@
 
 use crate::truth::product::Told;
 use crate::truth::table::{Row, settle};
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crate::{Failure, machine};
 use crucible_core::Ns;
 use crucible_testkit::servers::{Behaviour, TruthConfig, TruthRecord, TruthServer};
@@ -10,7 +10,7 @@ use crucible_testkit::{Law, Stalls};
 use std::time::Duration;
 
 pub(super) const CLAIM: Claim =
-    Claim { id: "T1", about: "percentiles against the server's own record", needs_product: true, rows };
+    Claim { id: "T1", about: "percentiles against the server's own record", needs: Needs::Product, rows };
 
 struct Case {
     name: &'static str,

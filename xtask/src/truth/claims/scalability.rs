@@ -2,12 +2,12 @@
 
 use crate::Failure;
 use crate::truth::table::Row;
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_core::Rng;
 use crucible_stats::usl::{Law, Point, Prediction, fit};
 
 pub(super) const CLAIM: Claim =
-    Claim { id: "T15", about: "the scalability law's intervals and refusals", needs_product: false, rows };
+    Claim { id: "T15", about: "the scalability law's intervals and refusals", needs: Needs::Nothing, rows };
 
 const ONE: f64 = 1000.0;
 const BEYOND_THE_PEAK: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0];

@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::truth::simulation;
 use crate::truth::table::{Row, settle};
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_core::{Ns, Share};
 use crucible_engine::Control;
 use crucible_record::RunEvent;
@@ -13,7 +13,7 @@ use crucible_testkit::servers::{Behaviour, TruthConfig, TruthServer};
 use crucible_testkit::sim::{QueueConfig, SimProtocol};
 
 pub(super) const CLAIM: Claim =
-    Claim { id: "T3", about: "the schedule is kept exactly", needs_product: true, rows };
+    Claim { id: "T3", about: "the schedule is kept exactly", needs: Needs::Product, rows };
 
 const SHARES: [u32; 4] = [1, 2, 3, 7];
 

@@ -5,12 +5,12 @@
 
 use crate::Failure;
 use crate::truth::table::Row;
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_core::{Histogram, Ns, Rng};
 use crucible_stats::processes::{Process, Source};
 use crucible_stats::slo::{self, Answer, Count, Tally, judge};
 
-pub(super) const CLAIM: Claim = Claim { id: "T12", about: "verdicts on limits", needs_product: false, rows };
+pub(super) const CLAIM: Claim = Claim { id: "T12", about: "verdicts on limits", needs: Needs::Nothing, rows };
 
 /// Seconds before the verdict is first asked for.
 const BEGIN: f64 = 60.0;

@@ -2,14 +2,14 @@
 
 use crate::Failure;
 use crate::truth::table::Row;
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_core::Ns;
 use crucible_testkit::servers::{Behaviour, TruthConfig, TruthServer};
 use crucible_testkit::{Law, Stalls};
 use serde_json::Value;
 
 pub(super) const CLAIM: Claim =
-    Claim { id: "T2", about: "a stall under closed load is shown", needs_product: true, rows };
+    Claim { id: "T2", about: "a stall under closed load is shown", needs: Needs::Product, rows };
 
 const USERS: u64 = 4;
 const SERVICE: Ns = Ns::from_millis(5);

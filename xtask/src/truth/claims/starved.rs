@@ -4,12 +4,12 @@ use crate::Failure;
 use crate::machine;
 use crate::truth::product::Told;
 use crate::truth::table::Row;
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_testkit::servers::NullServer;
 use std::process::{Child, Command};
 
 pub(super) const CLAIM: Claim =
-    Claim { id: "T5", about: "a starved generator is invalid", needs_product: true, rows };
+    Claim { id: "T5", about: "a starved generator is invalid", needs: Needs::Product, rows };
 
 const INVALID: i32 = 97;
 

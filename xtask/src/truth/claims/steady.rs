@@ -2,12 +2,12 @@
 
 use crate::Failure;
 use crate::truth::table::Row;
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_core::Rng;
 use crucible_stats::steady::{Settings as Steadiness, State, find};
 
 pub(super) const CLAIM: Claim =
-    Claim { id: "T13", about: "the end of warm-up, and whether there is one", needs_product: false, rows };
+    Claim { id: "T13", about: "the end of warm-up, and whether there is one", needs: Needs::Nothing, rows };
 
 /// A level by window, the window from which it is steady (`None`: never), and its name.
 type Shape = (&'static str, fn(&Drawn) -> Option<f64>, fn(&Drawn, f64) -> f64);

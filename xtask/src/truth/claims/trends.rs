@@ -2,16 +2,16 @@
 
 use crate::Failure;
 use crate::truth::table::Row;
-use crate::truth::{Claim, Settings};
+use crate::truth::{Claim, Needs, Settings};
 use crucible_core::Rng;
 use crucible_stats::trend::known::{Benign, History};
 use crucible_stats::trend::{Leak, LeakSettings, changes, leak};
 
 pub(super) const CHANGES: Claim =
-    Claim { id: "T17", about: "change points in a history", needs_product: false, rows: change_rows };
+    Claim { id: "T17", about: "change points in a history", needs: Needs::Nothing, rows: change_rows };
 
 pub(super) const LEAKS: Claim =
-    Claim { id: "T18", about: "leaks, and none where there is none", needs_product: false, rows: leak_rows };
+    Claim { id: "T18", about: "leaks, and none where there is none", needs: Needs::Nothing, rows: leak_rows };
 
 fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
