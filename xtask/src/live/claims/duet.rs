@@ -14,9 +14,9 @@ pub(in crate::live) const SLOWER: Claim =
     Claim { name: "duet-slower", about: "a service that takes 3 % longer is found", rows: slower };
 
 /// How long an arm is loaded, and with what.
-const LENGTH: &str = "12s";
+const LENGTH: &str = "10s";
 const SLICE: &str = "1s";
-const RATE: &str = "300/s";
+const RATE: &str = "800/s";
 /// Service time of the first system, and of one that is three percent slower: log-normal with this median.
 const USUAL: &str = "service=lognormal:5ms:0.2";
 const LONGER: &str = "service=lognormal:5.15ms:0.2";
