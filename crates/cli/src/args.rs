@@ -1,5 +1,6 @@
 //! The command line as typed.
 
+use crate::origin::LabelArgs;
 use crate::plans::PlanOverrides;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -88,6 +89,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub overrides: PlanOverrides,
     #[command(flatten)]
+    pub labels: LabelArgs,
+    #[command(flatten)]
     pub tell: TellArgs,
     #[command(flatten)]
     pub store: StoreArgs,
@@ -159,6 +162,8 @@ pub struct BenchArgs {
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    #[command(flatten)]
+    pub labels: LabelArgs,
     #[command(flatten)]
     pub tell: TellArgs,
     /// Keep a record in this file
@@ -268,6 +273,8 @@ pub struct CapacityArgs {
     pub request: RequestArgs,
     #[command(flatten)]
     pub overrides: PlanOverrides,
+    #[command(flatten)]
+    pub labels: LabelArgs,
     #[command(flatten)]
     pub tell: TellArgs,
     #[command(flatten)]

@@ -62,7 +62,8 @@ impl<P: Protocol> Conductor<P> {
                 std::iter::once(started.target.as_str()).chain(more).collect::<Vec<_>>().join(" and ");
         }
         let monitors = Watch::new(plan, &mut started);
-        let Conduct { store, live, .. } = how;
+        let Conduct { store, live, labels, .. } = how;
+        started.labels = labels;
         live.begin(&started, files);
         let recorder = Recorder::begin(store.as_ref(), &started)?;
         let view = RunView::new(started);

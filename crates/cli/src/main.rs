@@ -12,6 +12,7 @@ mod conductor;
 mod exit;
 mod grounds;
 mod live;
+mod origin;
 mod out;
 mod plans;
 mod requests;
