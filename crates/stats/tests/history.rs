@@ -3,6 +3,7 @@
 use crucible_core::Rng;
 use crucible_core::threshold::Better;
 use crucible_stats::history::{Family, Figure, How, Settings, bound, family, most_errors};
+use crucible_stats::trend::known::History;
 
 /// `figures` figures of `runs` runs around 100 that share half of their noise; `shift` says what is added, in standard
 /// deviations of 2.
@@ -25,7 +26,7 @@ fn look(all: &[Vec<f64>]) -> Family {
 #[test]
 fn a_history_in_which_nothing_happened_shows_nothing() {
     // at 1 % for all six figures together; 8 of 100 has a chance below 1 in 100,000
-    for runs in [12, 24, 50] {
+    for runs in [12, 40] {
         let invented = (0..100).filter(|seed| {
             let found = look(&history(*seed, runs, 6, |_| 0.0));
             found.figures.iter().any(|figure| !figure.steps.is_empty() || figure.drift.is_some())
@@ -40,20 +41,12 @@ fn a_history_in_which_nothing_happened_shows_nothing() {
 
 #[test]
 fn a_step_is_found_at_its_run_in_every_figure_and_is_no_drift() {
-    let (mut found, mut near, mut drifts) = (0, 0, 0);
-    for seed in 0..100 {
+    let (mut found, mut near, mut drifts, mut histories) = (0, 0, 0, 0);
+    for seed in 0..60 {
         let all = look(&history(seed, 24, 6, |run| if run >= 12 { 5.0 } else { 0.0 }));
+        histories += u32::from(all.figures.iter().any(|figure| !figure.steps.is_empty()));
         for figure in &all.figures {
             drifts += u32::from(figure.drift.is_some());
-            if figure.steps.len() != 1 {
-                println!(
-                    "{seed} {} {:?} {} {:?}",
-                    figure.steps.len(),
-                    figure.drift.map(|d| d.from),
-                    figure.correlation,
-                    figure.steps.iter().map(|s| s.at).collect::<Vec<_>>()
-                );
-            }
             if let [step] = figure.steps.as_slice() {
                 found += 1;
                 near += u32::from(step.from <= 12 && 12 <= step.to);
@@ -61,13 +54,28 @@ fn a_step_is_found_at_its_run_in_every_figure_and_is_no_drift() {
             }
         }
     }
-    assert!(found >= 599 && near >= 560 && drifts <= 6, "{found} found, {near} near, {drifts} drifts of 600");
+    // so few runs look as if they depended on each other now and then, and then it takes more of them
+    let told = format!("{found} found, {near} near, {drifts} drifts of 360, in {histories} of 60 histories");
+    assert!(found >= 320 && near + 4 >= found && drifts <= 8 && histories >= 59, "{told}");
+}
+
+#[test]
+fn runs_that_depend_on_each_other_or_have_two_modes_invent_no_changes() {
+    for (kind, name) in History::ALL {
+        let invented = (0..40).filter(|seed| {
+            let values = kind.series(100, 100, 0.0, &mut Rng::new(*seed, name, 5));
+            let found = look(&[values]).figures.remove(0);
+            !found.steps.is_empty() || found.drift.is_some()
+        });
+        let invented = invented.count();
+        assert!(invented <= 4, "{name}: {invented} of 40");
+    }
 }
 
 #[test]
 fn a_drift_is_told_as_one_with_its_slope() {
     let (mut drifts, mut covered) = (0, 0);
-    for seed in 0..100 {
+    for seed in 0..40 {
         let all = look(&history(seed, 40, 3, |run| 0.15 * run as f64));
         for figure in &all.figures {
             let Some(drift) = figure.drift.filter(|_| figure.steps.is_empty()) else { continue };
@@ -77,8 +85,8 @@ fn a_drift_is_told_as_one_with_its_slope() {
         }
     }
     assert!(
-        drifts >= 270 && f64::from(covered) > 0.9 * f64::from(drifts),
-        "{drifts} of 300, {covered} cover"
+        drifts >= 108 && f64::from(covered) > 0.9 * f64::from(drifts),
+        "{drifts} of 120, {covered} cover"
     );
 }
 
