@@ -26,7 +26,7 @@ pub struct Step {
 }
 
 /// Where a figure is now: since its last change.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Level {
     /// First run.
     pub from: usize,
@@ -39,7 +39,7 @@ pub struct Level {
 }
 
 /// What happened to one figure.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Finding {
     /// Runs that tell it.
     pub runs: usize,
@@ -54,18 +54,14 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Changes for the worse that stand: the figure has not come back to where it was before them.
-    pub fn standing<'a>(
-        &'a self,
-        better: Better,
-        figure: &'a Figure<'_>,
-        margin: f64,
-    ) -> impl Iterator<Item = &'a Step> {
+    /// Changes for the worse that stand: the figure has not come back to where it was before them. Differences up to `least`,
+    /// or up to a share of `margin`, do not matter.
+    pub fn standing(&self, better: Better, least: f64, margin: f64) -> impl Iterator<Item = &Step> {
         let now = self.level.median;
         self.steps.iter().filter(move |step| {
             is_worse(better, step.before, step.after)
                 && is_worse(better, step.before, now)
-                && matters(step.before, now, figure.least, margin)
+                && matters(step.before, now, least, margin)
         })
     }
 
