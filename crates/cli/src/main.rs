@@ -11,6 +11,7 @@ mod conduct;
 mod conductor;
 mod exit;
 mod grounds;
+mod kept;
 mod live;
 mod origin;
 mod out;

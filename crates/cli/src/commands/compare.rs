@@ -1,5 +1,6 @@
 //! `crucible compare`: two records, or two live systems in interleaved slices.
 
+mod baseline;
 mod duet;
 mod evidence;
 
@@ -98,7 +99,7 @@ fn sides(args: &CompareArgs, store: &Store) -> Result<(Vec<String>, Vec<String>)
     let (a, b) = (given(&args.a)?, given(&args.b)?);
     match (a, b, &args.baseline) {
         (Some(a), Some(b), None) => Ok((a, b)),
-        (Some(b), None, Some(baseline)) => Ok((evidence::baseline(store, baseline, &b)?, b)),
+        (Some(b), None, Some(baseline)) => Ok((baseline::resolve(store, baseline, &b)?, b)),
         (Some(a), None, None) => Ok((a, Vec::new())),
         _ => Err(CliError::usage(
             "failed to compare: two sides are needed\n  name two runs, or one and `--baseline last`, or use --duet with two addresses"
