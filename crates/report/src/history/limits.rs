@@ -20,8 +20,8 @@ pub fn thresholds(history: &History, group: &Group, coverage: f64) -> String {
     // writing to a String cannot fail
     let _ = writeln!(
         out,
-        "# From {} runs of the test {}, {} to {} UTC.\n# A run like those since the last change of a figure keeps its limit with a chance of\n\
-         # {share}, each for itself; n is the number of those runs.",
+        "# From {} runs of the test {}, {} to {} UTC.\n# A run like those since the last change of a figure keeps its limit with a\n\
+         # chance of {share}, each for itself; n is the number of those runs.",
         group.runs.len(),
         clean(&group.test),
         day(group.runs.first()),

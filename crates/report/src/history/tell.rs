@@ -243,6 +243,12 @@ fn unsteady(group: &Group, ascii: bool, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
+/// A share that somebody gave, with as many digits as were given.
+fn percent(share: f64) -> String {
+    let text = format!("{:.4}", share * 100.0);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 fn foot(history: &History, out: &mut String) -> fmt::Result {
     let looked: Vec<&Group> = history.groups.iter().filter(|group| group.critical.is_finite()).collect();
     let (Some(least), Some(most)) = (
@@ -258,8 +264,8 @@ fn foot(history: &History, out: &mut String) -> fmt::Result {
         "A history without a change shows one in at most {} of cases, over all {figures} figures together: changes stand \
          out by more than {beyond} standard errors (SE), more than chance does in {orders} random orders of the runs. Changes up \
          to {} do not matter.",
-        show_share(history.settings.alpha),
-        show_share(history.settings.margin)
+        percent(history.settings.alpha),
+        percent(history.settings.margin)
     );
     writeln!(out)?;
     wrap(out, "", 0, WIDTH, &text)
