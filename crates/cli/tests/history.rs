@@ -229,7 +229,10 @@ fn json_tells_the_same_and_every_field_is_documented() {
     let ratio = step["after"].as_f64().unwrap() / step["before"].as_f64().unwrap();
     assert!((ratio - 1.1).abs() < 0.02 && step["worse"] == true && step["stands"] == true, "{step}");
     let changed = &series["events"][0]["changed"];
-    assert!(changed.as_array().unwrap().iter().any(|c| c["what"] == "version" && c["after"] == "1.5"), "{changed}");
+    assert!(
+        changed.as_array().unwrap().iter().any(|c| c["what"] == "version" && c["after"] == "1.5"),
+        "{changed}"
+    );
     let docs = include_str!("../../../docs/reference/history-json.md");
     let mut keys = Vec::new();
     collect(&json, &mut keys);
@@ -323,14 +326,21 @@ fn baselines_are_runs_by_name_branch_or_number() {
     records.set_verdict(&runs[3].id(), "invalid").unwrap();
     let say = |words: &[&str]| crucible().args(words).arg("--store").arg(&store).output();
     let (good, bad) = (runs[0].id(), runs[8].id());
-    assert_eq!(say(&["runs", "baseline"]).stdout, "no baselines; `crucible runs baseline NAME RUN` names one\n");
+    assert_eq!(
+        say(&["runs", "baseline"]).stdout,
+        "no baselines; `crucible runs baseline NAME RUN` names one\n"
+    );
     let pair = format!("{good},{}", runs[1].id());
     let named = say(&["runs", "baseline", "release", &pair]);
     assert_eq!((named.code, named.stderr.as_str()), (0, ""));
     assert_eq!(say(&["runs", "baseline", "--json"]).json()["baselines"][0]["runs"][0], good);
     let compared = |word: &str| {
         let told = say(&["compare", &bad, "--baseline", word, "--json"]);
-        let a = if told.stdout.is_empty() { "-".into() } else { told.json()[0]["a"].as_str().unwrap().to_owned() };
+        let a = if told.stdout.is_empty() {
+            "-".into()
+        } else {
+            told.json()[0]["a"].as_str().unwrap().to_owned()
+        };
         (a, told.stderr)
     };
     assert_eq!(compared("release").0, format!("{good}, {}", runs[1].id()));
@@ -340,7 +350,9 @@ fn baselines_are_runs_by_name_branch_or_number() {
     assert_eq!(compared("main").0, newest.join(", "), "the invalid one is left out");
     assert_eq!(compared("feature/x").0, runs[7].id(), "without the run itself");
     let (_, told) = compared("nowhere");
-    for part in ["baselines: release", "other branches: feature/x, main", "crucible runs baseline nowhere RUN"] {
+    for part in
+        ["baselines: release", "other branches: feature/x, main", "crucible runs baseline nowhere RUN"]
+    {
         assert!(told.contains(part), "{part}: {told}");
     }
     say(&["runs", "delete", &good]);

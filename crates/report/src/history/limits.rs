@@ -4,7 +4,6 @@ use crate::text::{clean, utc};
 use crucible_analysis::Unit;
 use crucible_analysis::history::{Group, History, Series};
 use crucible_core::threshold::{Better, Measure, Subject, Threshold};
-use crucible_core::units::show_share;
 use crucible_stats::history::{Bound, How, bound, most_errors};
 use std::fmt::Write;
 
@@ -16,7 +15,7 @@ pub fn thresholds(history: &History, group: &Group, coverage: f64) -> String {
         let run = place.and_then(|index| history.runs.get(*index));
         run.map_or(String::new(), |run| utc(run.started_unix_ms).chars().take(16).collect())
     };
-    let share = show_share(coverage);
+    let share = super::percent(coverage);
     // writing to a String cannot fail
     let _ = writeln!(
         out,
@@ -32,7 +31,7 @@ pub fn thresholds(history: &History, group: &Group, coverage: f64) -> String {
     let mut told = 0;
     for series in &group.figures {
         let Some((key, measure)) = place(group, series) else { continue };
-        let Some((limit, note)) = limit(series, coverage) else {
+        let Some((limit, note)) = limit(series, coverage, history.settings.margin) else {
             let n = series.finding.level.values.len();
             let _ =
                 writeln!(out, "  # {}: {n} runs since its last change, 5 are needed", clean(&series.name()));
@@ -81,10 +80,14 @@ fn place(group: &Group, series: &Series) -> Option<(String, String)> {
     Some((key, series.measure.clone()))
 }
 
-/// The limit and what it rests on.
-fn limit(series: &Series, coverage: f64) -> Option<(String, String)> {
+/// The limit and what it rests on. It is at least as far from the level as what does not matter.
+fn limit(series: &Series, coverage: f64, margin: f64) -> Option<(String, String)> {
     let level = &series.finding.level;
-    let found = bound(&level.values, series.better, coverage)?;
+    let mut found = bound(&level.values, series.better, coverage)?;
+    found.value = match series.better {
+        Better::Lower => found.value.max(level.median * (1.0 + margin)),
+        Better::Higher => found.value.min(level.median * (1.0 - margin)),
+    };
     let found = if series.measure == "errors" { rare(series, found, coverage) } else { found };
     let how = match found.how {
         How::Rank(1) => "worst of them".to_owned(),

@@ -38,6 +38,12 @@ fn stands(history: &History, series: &Series, step: &Step) -> bool {
     })
 }
 
+/// A share that somebody gave, with as many digits as were given.
+fn percent(share: f64) -> String {
+    let text = format!("{:.4}", share * 100.0);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// How many more runs a group needs.
 fn missing(runs: usize) -> usize {
     FEWEST.saturating_sub(runs)

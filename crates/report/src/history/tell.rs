@@ -1,7 +1,7 @@
 //! The history at 80 columns.
 
 use super::spark::{WIDTH as SPARK, spark};
-use super::{chance, change, missing, stands, word};
+use super::{chance, change, missing, percent, stands, word};
 use crate::text::{clean, cut, label, utc, wrap};
 use crucible_analysis::Unit;
 use crucible_analysis::history::{Changed, Event, Group, History, RunFigures, Series, Unsteady, Watched};
@@ -28,7 +28,7 @@ fn whole(history: &History, ascii: bool, out: &mut String) -> fmt::Result {
     match (history.runs.first(), history.runs.last()) {
         (Some(first), Some(last)) => {
             let count = counted(history.runs.len());
-            wrap(out, "", 2, WIDTH, &format!("{plan}: {count}, {} to {} UTC", minute(first), minute(last)))?
+            wrap(out, "", 0, WIDTH, &format!("{plan}: {count}, {} to {} UTC", minute(first), minute(last)))?
         }
         _ => writeln!(out, "{plan}: no run that counts")?,
     }
@@ -46,7 +46,7 @@ fn whole(history: &History, ascii: bool, out: &mut String) -> fmt::Result {
                 counted(group.runs.len())
             );
             writeln!(out)?;
-            wrap(out, "", 2, WIDTH, &text)?;
+            wrap(out, "", 0, WIDTH, &text)?;
         }
     }
     foot(history, out)
@@ -75,7 +75,7 @@ fn left_out(history: &History) -> Option<String> {
 fn one(history: &History, group: &Group, ascii: bool, out: &mut String) -> fmt::Result {
     let (test, load) = (clean(&group.test), clean(&group.load));
     writeln!(out)?;
-    wrap(out, "", 2, WIDTH, &format!("{test}: {load}"))?;
+    wrap(out, "", 0, WIDTH, &format!("{test}: {load}"))?;
     let apart = if group.newest { String::new() } else { format!(" ({})", group.apart.join(" and ")) };
     let machine = if group.machine.is_empty() { "an unknown machine" } else { &group.machine };
     let about =
@@ -241,12 +241,6 @@ fn unsteady(group: &Group, ascii: bool, out: &mut String) -> fmt::Result {
         wrap(out, "      ", 6, WIDTH, &text)?;
     }
     Ok(())
-}
-
-/// A share that somebody gave, with as many digits as were given.
-fn percent(share: f64) -> String {
-    let text = format!("{:.4}", share * 100.0);
-    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 fn foot(history: &History, out: &mut String) -> fmt::Result {
