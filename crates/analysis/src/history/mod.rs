@@ -211,6 +211,7 @@ fn look(runs: &[RunFigures], group: &Alike, all: &[Alike], settings: &Settings) 
     let figures: Vec<Figure<'_>> = series.iter().map(Series::figure).collect();
     let family = family(&figures, settings);
     series.iter_mut().zip(family.figures).for_each(|(series, finding)| series.finding = finding);
+    agree(&mut series);
     let mut apart = Vec::new();
     let mut tell = |differs: bool, what| apart.extend(differs.then_some(what));
     tell(group.key.load != first.key.load, "another load");
@@ -229,6 +230,19 @@ fn look(runs: &[RunFigures], group: &Alike, all: &[Alike], settings: &Settings) 
         thresholds: unsteady::watched(&tests.collect::<Vec<_>>(), &series),
         events: events(runs, group, &series),
         figures: series,
+    }
+}
+
+/// A drift that levels explain nearly as well is a change of level, if other figures change theirs at the same runs.
+fn agree(series: &mut [Series]) {
+    let known: Vec<usize> =
+        series.iter().flat_map(|series| series.finding.steps.iter().map(|step| step.at)).collect();
+    for series in series {
+        let steps = series.finding.otherwise.as_ref().map(|other| other.steps.as_slice()).unwrap_or_default();
+        let alike = |step: &Step| known.iter().any(|at| (step.from..=step.to).contains(at));
+        if !steps.is_empty() && steps.iter().all(alike) {
+            series.finding = series.finding.otherwise.take().map(|other| *other).unwrap_or_default();
+        }
     }
 }
 

@@ -96,7 +96,7 @@ fn limit(series: &Series, coverage: f64, margin: f64) -> Option<(String, String)
         How::Values => "t".into(),
         How::Counts => "counts, all together".into(),
     };
-    let drifts = if series.finding.drift.is_some() { "; it DRIFTS, so this will not hold" } else { "" };
+    let drifts = if series.finding.drift.is_some() { "; it DRIFTS" } else { "" };
     let now = series.unit.show(level.median);
     Some((
         written(series.unit, found.value, series.better),

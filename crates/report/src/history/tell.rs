@@ -134,6 +134,7 @@ fn row(history: &History, series: &Series, ascii: bool, out: &mut String) -> fmt
 fn show(unit: Unit, value: f64) -> String {
     match unit {
         _ if !value.is_finite() => "-".into(),
+        Unit::Cores if value < 0.995 => format!("{value:.3} CPU"),
         Unit::Cores => format!("{} CPU", show_number(value)),
         unit => unit.show(value),
     }
@@ -157,10 +158,10 @@ fn tell(history: &History, group: &Group, event: &Event, ascii: bool, out: &mut 
     wrap(out, "  ", 2, WIDTH, &format!("Since {}", named(history, group, event.at)))?;
     for (index, step) in &event.steps {
         let series = &group.figures[*index];
-        let name = cut(&series.name(), NAME, ascii);
+        let name = cut(&series.name(), 16, ascii);
         let levels = format!("{} -> {}", show(series.unit, step.before), show(series.unit, step.after));
         let line = format!(
-            "    {name:<NAME$} {levels:<20} {:>8} {:<6} {:>5.1} SE, {}",
+            "    {name:<16} {levels:<22} {:>8} {:<6} {:>5.1} SE, {}",
             change(series.unit, step.before, step.after),
             word(series, step.before, step.after),
             step.strength,

@@ -51,6 +51,8 @@ pub struct Finding {
     pub level: Level,
     /// Correlation of neighbouring runs within levels.
     pub correlation: f64,
+    /// For a drift that levels explain nearly as well: the finding with them. Other figures may know better.
+    pub otherwise: Option<Box<Finding>>,
 }
 
 impl Finding {
@@ -71,6 +73,9 @@ impl Finding {
     }
 }
 
+/// A lead up to this is no very strong evidence for a line (Kass and Raftery, JASA 90, 1995, on twice the logarithm).
+const CLOSE: f64 = 10.0;
+
 /// Whether `after` is on the bad side of `before`.
 pub(super) fn is_worse(better: Better, before: f64, after: f64) -> bool {
     match better {
@@ -87,28 +92,39 @@ pub(super) fn look(figure: &Figure<'_>, chance: &Chance, settings: &Settings) ->
     let (places, values) = present(figure.values);
     let finding = |steps: Vec<Step>, start: usize, drift, correlation| {
         let level = level(&places[start..], &values[start..]);
-        Finding { runs: values.len(), steps, drift, level, correlation }
+        Finding { runs: values.len(), steps, drift, level, correlation, otherwise: None }
     };
     if values.len() < FEWEST || !chance.critical.is_finite() {
         return finding(Vec::new(), 0, None, 0.0);
     }
     let scores = scores(&values);
-    let (splits, within) = levels::levels(&scores, chance.critical);
+    let whole = drift_in(0, &places, &values, figure, chance, settings);
+    let (mut splits, within) = levels::levels(&scores, chance.critical);
+    // that it is not one level is shown as well by a line; whether it is one is another question
+    if let (true, Some(line)) = (splits.is_empty(), &whole) {
+        let single = levels::single(&scores);
+        splits.extend(
+            single.map(|split| levels::Split { strength: split.strength.max(line.strength), ..split }),
+        );
+    }
     let splits = kept(&values, placed(&values, splits), figure.least, settings.margin);
     let starts: Vec<usize> = splits.iter().map(|split| split.at).collect();
-    if let Some(whole) = drift_in(0, &places, &values, figure, chance, settings)
-        && (starts.is_empty() || line_is_better(&places, &values, &starts))
-    {
-        return finding(Vec::new(), 0, Some(whole), correlation(&drift::residuals(&scores), &[]));
-    }
     let last = starts.last().copied();
-    let drift = last.and_then(|start| drift_in(start, &places, &values, figure, chance, settings));
+    let later = last.and_then(|start| drift_in(start, &places, &values, figure, chance, settings));
     let steps = (0..splits.len()).map(|index| {
         let bounds = bounds(&splits, values.len(), index);
-        let split = &splits[index];
-        step(split, bounds, &places, &values, &scores, chance.p(levels::worth(split.strength, within)))
+        let shown =
+            levels::worth(splits[index].strength, within).max(whole.map_or(0.0, |line| line.strength));
+        step(&splits[index], bounds, &places, &values, &scores, chance.p(shown))
     });
-    finding(steps.collect(), last.unwrap_or(0), drift, within)
+    let stepped = finding(steps.collect(), last.unwrap_or(0), later, within);
+    let Some(whole) = whole else { return stepped };
+    let ahead = if starts.is_empty() { f64::INFINITY } else { line_ahead(&places, &values, &starts) };
+    if ahead <= 0.0 {
+        return stepped;
+    }
+    let drifting = finding(Vec::new(), 0, Some(whole), correlation(&drift::residuals(&scores), &[]));
+    Finding { otherwise: (ahead < CLOSE).then(|| Box::new(stepped)), ..drifting }
 }
 
 /// Where the level before a split begins and the one after it ends.
@@ -215,10 +231,10 @@ fn drift_in(
     })
 }
 
-/// Whether a straight line lies closer to the values than levels that begin at `starts`, by what each needs to be told
+/// By how much a straight line lies closer to the values than levels that begin at `starts`, after what each needs to be told
 /// (Schwarz, Annals of Statistics 6, 1978; a change needs its place and its height). Distances are taken as they are, not
 /// squared, so that a few runs far off decide nothing.
-fn line_is_better(places: &[usize], values: &[f64], starts: &[usize]) -> bool {
+fn line_ahead(places: &[usize], values: &[f64], starts: &[usize]) -> f64 {
     let n = values.len() as f64;
     let mut bounds = vec![0];
     bounds.extend(starts);
@@ -231,7 +247,7 @@ fn line_is_better(places: &[usize], values: &[f64], starts: &[usize]) -> bool {
     let (slope, _, _) = drift::line(places, values, 0.0);
     let flat: Vec<f64> = values.iter().zip(places).map(|(value, at)| value - slope * *at as f64).collect();
     let told = |distance: f64, figures: usize| 2.0 * n * distance.max(1e-300).ln() + figures as f64 * n.ln();
-    told(around(&flat), 2) < told(levels, 2 * starts.len() + 1)
+    told(levels, 2 * starts.len() + 1) - told(around(&flat), 2)
 }
 
 fn level(places: &[usize], values: &[f64]) -> Level {

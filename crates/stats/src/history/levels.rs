@@ -73,6 +73,18 @@ pub(super) fn strongest(scores: &[f64], stretches: &[(usize, usize)], room: &mut
     if scatter > 0.0 { most / scatter } else { 0.0 }
 }
 
+/// The best split of the whole, however strong.
+pub(super) fn single(scores: &[f64]) -> Option<Split> {
+    let scatter = scatter(scores);
+    if scores.len() < 2 * SHORTEST || scatter <= 0.0 {
+        return None;
+    }
+    let mut room = Vec::new();
+    sums(scores, &mut room);
+    let (at, distance) = best(&room, 0, scores.len());
+    Some(Split { at, strength: distance / scatter })
+}
+
 /// What a strength is worth where neighbours within levels hang together.
 pub(super) fn worth(strength: f64, correlation: f64) -> f64 {
     // the scatter of neighbours is too small by sqrt(1 - r), means scatter more by sqrt((1 + r) / (1 - r))
