@@ -72,3 +72,25 @@ fn capacity(body: &str) -> Option<TestFigures> {
         thresholds: Vec::new(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capacity_is_a_figure_of_which_more_is_better() {
+        let body = r#"{"unit": "arrivals per second", "predicates": ["p99 < 100ms"], "trials": 9,
+            "answer": {"kind": "edge", "edge": {"estimate": 749.5, "low": 730.0, "high": 760.0}}}"#;
+        let found = capacity(body).unwrap();
+        assert_eq!(
+            (found.test.as_str(), found.load.as_str()),
+            ("capacity", "arrivals per second at which holds: p99 < 100ms")
+        );
+        let figure = &found.figures[0];
+        assert_eq!((figure.value, figure.unit, figure.more_is_better), (749.5, Unit::PerSecond, true));
+        // a search that found no edge tells no figure
+        for body in ["", "{}", r#"{"unit": "users", "predicates": [], "answer": {"kind": "no_edge"}}"#] {
+            assert!(capacity(body).is_none(), "{body}");
+        }
+    }
+}

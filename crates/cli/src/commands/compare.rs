@@ -69,9 +69,12 @@ fn records(args: &CompareArgs, store: &Store, settings: &Settings) -> Result<Vec
     for test in common_tests(&a, &b) {
         let gauges = evidence::gauges(&a, &b);
         let slices = |runs: &[Series]| runs.iter().map(|run| run.slices(&test, &gauges)).collect::<Vec<_>>();
-        let trials = crucible_stats::compare::Trials::Runs { a: slices(&a), b: slices(&b) };
+        let (of_a, of_b) = (slices(&a), slices(&b));
+        let spread = settings.run_spread.or_else(|| baseline::run_spread(&of_a, &of_b, settings.alpha));
+        let settings = Settings { run_spread: spread, ..settings.clone() };
+        let trials = crucible_stats::compare::Trials::Runs { a: of_a, b: of_b };
         let evidence = crucible_stats::compare::Evidence { gauges: gauges.clone(), trials };
-        let comparison = compare(&evidence, settings).map_err(|problems| told(&problems))?;
+        let comparison = compare(&evidence, &settings).map_err(|problems| told(&problems))?;
         compared.push(Compared { test, arms: [first.join(", "), second.join(", ")], gauges, comparison });
     }
     if compared.is_empty() {

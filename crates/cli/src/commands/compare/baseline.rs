@@ -2,7 +2,10 @@
 
 use crate::exit::CliError;
 use crate::{out, stores};
+use crucible_core::Histogram;
 use crucible_record::{RunState, RunSummary, Store, StoreError};
+use crucible_stats::compare::Slice;
+use crucible_stats::special::{normal_quantile, t_quantile};
 
 /// Most runs of a branch that are taken: enough to tell what differs from run to run.
 const MOST: usize = 5;
@@ -71,9 +74,60 @@ pub(super) fn resolve(store: &Store, word: &str, runs: &[String]) -> Result<Vec<
     )))
 }
 
+/// Fewest runs that tell how much runs differ.
+const FEWEST: usize = 3;
+
+/// How much runs of one system differ from each other, relatively, where one side is a single run and the other has
+/// several: by their medians, and by as much more as so few runs leave open.
+pub(super) fn run_spread(a: &[Vec<Slice>], b: &[Vec<Slice>], alpha: f64) -> Option<f64> {
+    let several = match (a.len(), b.len()) {
+        (several, 1) if several >= FEWEST => a,
+        (1, several) if several >= FEWEST => b,
+        _ => return None,
+    };
+    let median = |run: &Vec<Slice>| {
+        let mut all = Histogram::default();
+        run.iter().for_each(|slice| all.merge(&slice.latency));
+        all.quantile(0.5).map(|median| (median.0.max(1) as f64).ln())
+    };
+    let logs: Vec<f64> = several.iter().filter_map(median).collect();
+    let n = logs.len() as f64;
+    if logs.len() < FEWEST {
+        return None;
+    }
+    let mean = logs.iter().sum::<f64>() / n;
+    let squares: f64 = logs.iter().map(|log| (log - mean) * (log - mean)).sum();
+    let open = t_quantile(n - 1.0, alpha / 2.0) / normal_quantile(alpha / 2.0);
+    Some((squares / (n - 1.0)).sqrt() * open).filter(|spread| spread.is_finite())
+}
+
 /// Whether a run is complete and was found valid.
 fn counts(run: &RunSummary) -> bool {
     matches!(&run.state, RunState::Complete(reason) if reason == "completed")
         && run.verdict.as_deref() != Some("invalid")
         && !run.tests.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crucible_core::Ns;
+
+    #[test]
+    fn several_runs_tell_how_much_a_single_one_may_differ() {
+        let run = |micros: u64| {
+            let mut latency = Histogram::default();
+            latency.record_many(Ns::from_micros(micros), 100);
+            vec![Slice { latency, ..Slice::default() }]
+        };
+        let runs = |all: &[u64]| all.iter().map(|micros| run(*micros)).collect::<Vec<_>>();
+        let five = runs(&[5_000, 5_100, 4_900, 5_050, 4_950]);
+        // 1.6 % by five runs; Student's t with 4 degrees is 1.79 times as wide as the normal at 1 %
+        let spread = run_spread(&five, &runs(&[5_500]), 0.01).unwrap();
+        assert!((spread - 0.0158 * 1.787).abs() < 0.003, "{spread}");
+        assert_eq!(run_spread(&runs(&[1]), &five, 0.01), run_spread(&five, &runs(&[1]), 0.01));
+        assert_eq!(run_spread(&five, &five, 0.01), None);
+        assert_eq!(run_spread(&runs(&[1, 2]), &runs(&[3]), 0.01), None);
+        assert_eq!(run_spread(&[vec![], vec![], vec![]], &runs(&[3]), 0.01), None);
+    }
 }
