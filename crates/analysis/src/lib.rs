@@ -5,6 +5,7 @@ pub mod bands;
 pub mod bounded;
 pub mod conservation;
 pub mod criteria;
+pub mod history;
 pub mod series;
 mod source;
 pub mod stats;

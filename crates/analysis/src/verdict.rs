@@ -4,10 +4,11 @@
 
 use crucible_core::Ns;
 use crucible_core::units;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The answer to "does it hold?", from the best to the worst. The worst of several wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Verdict {
     /// It holds, on enough evidence.
     Pass,
@@ -50,7 +51,7 @@ impl fmt::Display for Verdict {
 }
 
 /// The unit of a judgement's figures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {
     /// Nanoseconds.
     Duration,

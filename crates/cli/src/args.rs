@@ -1,5 +1,6 @@
 //! The command line as typed.
 
+use crate::origin::LabelArgs;
 use crate::plans::PlanOverrides;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -33,7 +34,7 @@ pub enum Command {
     Plan(PlanCommand),
     /// Report a stored run in another form
     Report(ReportArgs),
-    /// List, show, export, import or delete stored runs
+    /// List, show, name, export, import or delete stored runs; what changed over many of them
     #[command(subcommand)]
     Runs(RunsCommand),
     /// Start a system of the proving ground
@@ -87,6 +88,8 @@ pub struct RunArgs {
     pub suite: Option<String>,
     #[command(flatten)]
     pub overrides: PlanOverrides,
+    #[command(flatten)]
+    pub labels: LabelArgs,
     #[command(flatten)]
     pub tell: TellArgs,
     #[command(flatten)]
@@ -160,6 +163,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     #[command(flatten)]
+    pub labels: LabelArgs,
+    #[command(flatten)]
     pub tell: TellArgs,
     /// Keep a record in this file
     #[arg(long, value_name = "FILE")]
@@ -173,8 +178,9 @@ pub struct CompareArgs {
     pub a: Option<String>,
     /// The second side, compared with the first
     pub b: Option<String>,
-    /// Compare the named runs with this one: `last` (the run of the same plan before), or a run
-    #[arg(long, value_name = "RUN", conflicts_with = "duet")]
+    /// Compare the named runs with these: `last` (the run of the same plan before), a baseline that was named, a branch
+    /// (its newest 5 runs), or a run
+    #[arg(long, value_name = "NAME", conflicts_with = "duet")]
     pub baseline: Option<String>,
     /// Load two live systems in slices that alternate
     #[arg(long)]
@@ -272,6 +278,8 @@ pub struct CapacityArgs {
     #[command(flatten)]
     pub overrides: PlanOverrides,
     #[command(flatten)]
+    pub labels: LabelArgs,
+    #[command(flatten)]
     pub tell: TellArgs,
     #[command(flatten)]
     pub store: StoreArgs,
@@ -341,6 +349,24 @@ pub enum RunsCommand {
         #[command(flatten)]
         store: StoreArgs,
     },
+    /// What changed over the runs of a plan, and since which run
+    History(Box<HistoryArgs>),
+    /// Give runs a name to compare others with; without a name, list the names
+    Baseline {
+        /// The name
+        name: Option<String>,
+        /// The runs, with commas between them
+        #[arg(requires = "name", value_delimiter = ',')]
+        runs: Vec<String>,
+        /// Take the name away; the runs stay
+        #[arg(long, requires = "name", conflicts_with = "runs")]
+        delete: bool,
+        /// Print the list as JSON
+        #[arg(long, conflicts_with = "name")]
+        json: bool,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
     /// Write one run to a file of its own
     Export {
         /// The run
@@ -365,6 +391,48 @@ pub enum RunsCommand {
         #[command(flatten)]
         store: StoreArgs,
     },
+}
+
+/// `crucible runs history`
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Name of the plan, or its file [default: the only one in the store]
+    pub plan: Option<String>,
+    /// Look at this test alone
+    #[arg(long, value_name = "NAME")]
+    pub test: Option<String>,
+    /// Look at this figure alone, as in p95, errors, api.cpu; may be repeated
+    #[arg(long, value_name = "FIGURE")]
+    pub metric: Vec<String>,
+    /// Look at the newest N runs alone
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub last: Option<u32>,
+    /// Look at runs with this label alone, as in branch=main; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Vec<String>,
+    /// How often, at most, a history without a change may show one
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    pub alpha: f64,
+    /// Changes up to so many percent do not matter
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
+    pub margin: f64,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// End with 99 if a figure is worse than it was, with 98 if there are too few runs to tell
+    #[arg(long, conflicts_with = "thresholds")]
+    pub check: bool,
+    /// Print limits that runs like the last ones keep, as a block for a plan
+    #[arg(long, conflicts_with = "json")]
+    pub thresholds: bool,
+    /// Percent of runs that keep such a limit
+    #[arg(long, value_name = "PERCENT", default_value_t = 99.0, requires = "thresholds")]
+    pub coverage: f64,
+    /// With --check, end with 0 also when there are too few runs
+    #[arg(long, value_name = "VERDICT", value_parser = ["inconclusive"], requires = "check")]
+    pub allow: Option<String>,
+    #[command(flatten)]
+    pub store: StoreArgs,
 }
 
 /// `crucible ground`

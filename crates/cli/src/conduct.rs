@@ -22,6 +22,8 @@ pub struct Conduct {
     pub realtime: bool,
     /// What is shown while it goes on.
     pub live: Live,
+    /// What the run is of, secrets masked.
+    pub labels: Vec<(String, String)>,
 }
 
 /// What came out.
@@ -63,7 +65,8 @@ pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted,
     options.early = late.quantile(0.9).unwrap_or_default().clamp(LEAST_EARLY, MOST_EARLY);
     let mut started = started(&plan, &tests, &options, files, &late);
     let monitors = Watch::new(&[&plan], &mut started);
-    let Conduct { store, mut live, .. } = how;
+    let Conduct { store, mut live, labels, .. } = how;
+    started.labels = labels;
     live.begin(&started, files);
     let run = started.run.clone();
     let mut recorder = Recorder::begin(store.as_ref(), &started)?;

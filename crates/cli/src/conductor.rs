@@ -64,7 +64,8 @@ impl<P: Protocol> Conductor<P> {
         }
         let plans: Vec<&Plan> = arms.iter().map(|arm| &arm.plan).collect();
         let monitors = Watch::new(&plans, &mut started);
-        let Conduct { store, live, .. } = how;
+        let Conduct { store, live, labels, .. } = how;
+        started.labels = labels;
         live.begin(&started, files);
         let recorder = Recorder::begin(store.as_ref(), &started)?;
         let view = RunView::new(started);

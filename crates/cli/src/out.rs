@@ -25,6 +25,15 @@ pub fn colour() -> bool {
     std::io::stdout().is_terminal() && plain_environment("NO_COLOR").is_none()
 }
 
+/// Whether only ASCII can be shown, by what the environment says of the user's language. Nothing said is no reason to.
+pub fn ascii() -> bool {
+    let said = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| plain_environment(name));
+    said.is_some_and(|said| {
+        let said = said.to_lowercase();
+        !said.contains("utf-8") && !said.contains("utf8")
+    })
+}
+
 /// Whether standard error is a terminal.
 pub fn interactive() -> bool {
     std::io::stderr().is_terminal()

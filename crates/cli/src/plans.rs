@@ -75,6 +75,17 @@ pub fn ground(name: &Path) -> Result<Option<crucible_plan::Ground>, CliError> {
     Ok(ground_of(&text_of(&locate(name))?))
 }
 
+/// The name that a plan file gives itself, as far as it says one.
+pub fn name(name: &Path) -> Result<Option<String>, CliError> {
+    Ok(crucible_plan::suites::name_of(&text_of(&locate(name))?))
+}
+
+/// The folder of a plan named on the command line.
+pub fn folder(name: &Path) -> PathBuf {
+    let folder = folder_of(&locate(name));
+    if folder.as_os_str().is_empty() { ".".into() } else { folder }
+}
+
 fn folder_of(path: &Path) -> PathBuf {
     path.parent().unwrap_or(Path::new(".")).to_owned()
 }

@@ -30,7 +30,7 @@ mod yaml;
 
 pub use components::MONITOR_EVERY;
 pub use hash::digest;
-pub use mask::without_credentials;
+pub use mask::{masked, without_credentials};
 pub use model::{Ground, LatenessBudget, Plan, Scenario, Step, StepRole, Suite, Test, Think};
 pub use program::{FeederSpec, OpenFeeder, Program};
 pub use read::{DEFAULT_SEED, NO_FEEDERS, NO_FILES, ReadOptions, read};

@@ -77,6 +77,12 @@ pub fn without_credentials(address: &str) -> String {
     mask_userinfo(address)
 }
 
+/// The value of something called `name` as records keep it: nothing of it where the name is a secret's, without credentials
+/// where it is an address.
+pub fn masked(name: &str, value: &str) -> String {
+    if is_secret(name) { MASK.to_owned() } else { mask_userinfo(value) }
+}
+
 /// See the module text.
 pub(crate) fn mask(text: &str) -> String {
     let masked = mask_lines(&mask_syntax(text), true);

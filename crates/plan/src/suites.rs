@@ -95,6 +95,13 @@ pub fn ground_of(text: &str) -> Option<Ground> {
     ground(&Fields::new(&root, "", &diagnostics)?)
 }
 
+/// The name that a plan's text gives itself, as far as it can be read without reading the plan.
+pub fn name_of(text: &str) -> Option<String> {
+    let diagnostics = Diagnostics::new();
+    let root = crate::yaml::parse(text, &|_| Ok(None), &diagnostics)?;
+    Fields::new(&root, "", &diagnostics)?.get("name")?.scalar()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +122,12 @@ suites: {quick: [two], full: [one, two]}
         assert_eq!((plan.suites[0].clone(), plan.suites[1].tests.as_slice()), (quick, &[0, 1][..]));
         let ground = Ground { system: "classroom".into(), truth: vec!["workers=2".into()] };
         assert_eq!((plan.ground.as_ref(), ground_of(PLAN).as_ref()), (Some(&ground), Some(&ground)));
+    }
+
+    #[test]
+    fn a_name_is_read_without_the_plan() {
+        assert_eq!(name_of("name: shop\ntarget: ${env.NOWHERE}\n").as_deref(), Some("shop"));
+        assert_eq!((name_of("target: x\n"), name_of("- a\n")), (None, None));
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub struct RunStarted {
     pub shards: u32,
     /// Machine, kernel, limits, versions: name and value, for people and for comparison.
     pub environment: Vec<(String, String)>,
+    /// What the run is of, by name: labels that its user gave, commit and branch. Secrets masked.
+    pub labels: Vec<(String, String)>,
     /// Things that every report must mention.
     pub remarks: Vec<String>,
 }

@@ -1,6 +1,7 @@
 //! Run events, the run store and its reader: the only bridge between the tower that drives load and the tower
 //! that answers questions, and the only place that serialises.
 
+mod beside;
 pub mod error;
 pub mod event;
 mod id;
@@ -10,6 +11,7 @@ pub mod store;
 mod wire;
 mod writer;
 
+pub use beside::Baseline;
 pub use error::StoreError;
 pub use event::{
     ErrorNote, Finding, Finished, Gap, Model, Note, NoteKind, PhaseMeta, PhaseStarted, Planned, Reading,

@@ -26,6 +26,16 @@ CREATE TABLE events(
   digest INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE(run, seq));
 ";
 
+/// What stands beside the records, made anew where it is missing: names for runs, and figures that follow from a record
+/// and are only kept to be quick. Versions that do not know these tables read and write the rest as ever, so they have no
+/// part in the version of the schema; they name runs by identifier, because rows may be given out again.
+const BESIDE: &str = "
+CREATE TABLE IF NOT EXISTS baselines(
+  name TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY(name, run)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS figures(
+  run TEXT PRIMARY KEY, version TEXT NOT NULL, events INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+";
+
 /// How the pages of a new file are kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Journal {
@@ -142,18 +152,29 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 fn create_schema(conn: &mut Connection) -> rusqlite::Result<()> {
     let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != 0 {
-        return Ok(());
+        return if has_beside(conn)? { Ok(()) } else { conn.execute_batch(BESIDE) };
     }
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // another process may have done it while we waited
     let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == 0 {
         tx.execute_batch(TABLES)?;
+        tx.execute_batch(BESIDE)?;
         tx.execute("INSERT INTO meta VALUES ('needs', ?1)", [env!("CARGO_PKG_VERSION")])?;
         tx.pragma_update(None, "application_id", APPLICATION)?;
         tx.pragma_update(None, "user_version", SCHEMA)?;
     }
     tx.commit()
+}
+
+/// Whether the tables beside the records are there; a store that was only ever read by this version has none.
+pub(crate) fn has_beside(conn: &Connection) -> rusqlite::Result<bool> {
+    let tables: i64 = conn.query_row(
+        "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('baselines', 'figures')",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(tables == 2)
 }
 
 /// A path as it stands in a database URI (RFC 3986 escapes for what would end it).

@@ -5,7 +5,7 @@
 //! holes; two runs may be written at the same time.
 
 use crate::error::StoreError;
-use crate::event::RunStarted;
+use crate::event::{RunEvent, RunStarted};
 use crate::reader::Events;
 use crate::sql::{self, Journal};
 use crate::writer::RunWriter;
@@ -142,7 +142,20 @@ impl Store {
         Ok(Events::new(self.link.clone(), id.to_owned(), self.row(id)?))
     }
 
-    /// Deletes a run and gives its space back.
+    /// The first entry of a run: what was known before the first byte.
+    pub fn started(&self, id: &str) -> Result<RunStarted, StoreError> {
+        match self.events(id)?.next() {
+            Some(Ok(RunEvent::Started(started))) => Ok(*started),
+            Some(Err(error)) => Err(error),
+            _ => Err(StoreError::Damaged {
+                run: id.to_owned(),
+                row: 0,
+                detail: "it does not begin with what the run is of".into(),
+            }),
+        }
+    }
+
+    /// Deletes a run, takes it out of baselines and gives its space back.
     pub fn delete(&self, id: &str) -> Result<(), StoreError> {
         let row = self.row(id)?;
         let mut conn = self.link.lock();
@@ -150,6 +163,7 @@ impl Store {
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             tx.execute("DELETE FROM events WHERE run = ?1", [row])?;
             tx.execute("DELETE FROM runs WHERE row = ?1", [row])?;
+            crate::beside::forget(&tx, id)?;
             tx.commit()?;
             conn.execute_batch("PRAGMA incremental_vacuum")
         };
@@ -199,7 +213,7 @@ impl Store {
         let _ = self.link.lock().pragma_update(None, "max_page_count", pages);
     }
 
-    fn row(&self, id: &str) -> Result<i64, StoreError> {
+    pub(crate) fn row(&self, id: &str) -> Result<i64, StoreError> {
         let found = self
             .link
             .lock()

@@ -34,7 +34,8 @@ proptest! {
     #[test]
     fn every_kind_of_event_comes_back_as_it_was(seed in any::<u64>()) {
         let store = Store::in_memory().unwrap();
-        let first = started("20260101-000000-aaaa");
+        let labels = vec![("branch".into(), "main".into()), ("version".into(), format!("1.{seed}"))];
+        let first = RunStarted { labels, ..started("20260101-000000-aaaa") };
         let mut writer = store.begin(&first).unwrap();
         let events = every_kind(seed);
         for event in &events {

@@ -1,10 +1,14 @@
 //! What is said of a comparison: 80 columns, Markdown with the key figures, JSON. Pure, like the formats of runs.
 
+use crate::text::{clean, wrap};
 use crucible_core::{Ns, units};
 use crucible_stats::compare::{
     Caveat, Change, Compared as Row, Comparison, Gauge, Lack, Metric, Needs, Unit, Verdict, kpi,
 };
 use serde_json::{Value, json};
+
+/// Widest line, where names allow it.
+const WIDTH: usize = 80;
 
 /// One comparison: what of, and what came out.
 #[derive(Clone, Debug)]
@@ -89,7 +93,7 @@ fn unit(unit: Unit) -> &'static str {
 fn caveat(caveat: &Caveat) -> String {
     match caveat {
         Caveat::SingleRun => {
-            "each arm was run once: what differs from run to run cannot be told from a difference; use --duet, or \
+            "an arm was run only once: what differs from run to run cannot be told from a difference; use --duet, or \
              several runs an arm"
                 .into()
         }
@@ -108,9 +112,14 @@ fn caveat(caveat: &Caveat) -> String {
 /// The summary at 80 columns.
 pub fn text(compared: &Compared) -> Vec<String> {
     let comparison = &compared.comparison;
+    let mut about = String::new();
+    let arms =
+        format!("{}: A {}, B {}", clean(&compared.test), clean(&compared.arms[0]), clean(&compared.arms[1]));
+    // writing to a String cannot fail
+    let _ = wrap(&mut about, "", 0, WIDTH, &arms);
     let mut lines = vec![
         String::new(),
-        format!("{}: A {}, B {}", compared.test, compared.arms[0], compared.arms[1]),
+        about.trim_end().to_owned(),
         format!("  {} {}, {:.0} s an arm", comparison.units, unit(comparison.unit), comparison.seconds),
         String::new(),
         format!("  {:<12} {:>11} {:>11} {:>8} {:>18}  verdict", "", "A", "B", "B to A", "95 % interval"),

@@ -144,6 +144,7 @@ fn started() -> RunStarted {
         pacing: text("timerfd, wake-up p99 40us"),
         shards: 2,
         environment: vec![(text("kernel"), text("Linux 6.18")), (text("cores"), text("2"))],
+        labels: Vec::new(),
         remarks: vec![text("certificates were not verified")],
     }
 }

@@ -9,6 +9,7 @@ mod figures;
 #[cfg(test)]
 mod fixture;
 mod formats;
+pub mod history;
 mod report;
 mod swallowed;
 #[cfg(test)]

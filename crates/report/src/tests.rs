@@ -121,6 +121,27 @@ fn json_numbers_agree_with_the_view_and_every_field_is_documented() {
     assert!(missing.is_empty(), "not in docs/reference/report-json.md: {missing:?}");
 }
 
+#[test]
+fn labels_are_told_and_cannot_command() {
+    let mut full = fixture::full();
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    full.view.started.labels = vec![
+        ("version".into(), "1.4".into()),
+        ("commit".into(), commit.into()),
+        ("by".into(), fixture::HOSTILE.into()),
+    ];
+    let json: serde_json::Value = serde_json::from_str(&text("json", &full)).unwrap();
+    assert_eq!(json["run"]["labels"]["commit"], commit);
+    let summary = text("summary", &full);
+    assert!(summary.contains("  version 1.4, commit 0123456789ab, by "), "{summary}");
+    assert!(text("md", &full).contains("| version | 1.4 |\n| commit | 0123456789abcdef"));
+    for format in FORMATS {
+        let text = text(format.name, &full);
+        assert!(!text.chars().any(|c| is_unsafe(c) && !matches!(c, '\n' | '\r')), "{}", format.name);
+    }
+    assert!(summary.lines().all(|line| line.chars().count() <= 80), "{summary}");
+}
+
 /// All keys, but those of tables whose keys are names or numbers.
 fn collect(value: &serde_json::Value, keys: &mut std::collections::BTreeSet<String>) {
     match value {

@@ -29,6 +29,18 @@ pub(crate) fn cut(text: &str, width: usize, ascii: bool) -> String {
     out
 }
 
+/// Labels on one line, as in `version 1.4, commit 0a1b2c3d4e5f`; commits are cut to what tells them apart.
+pub(crate) fn labels(labels: &[(String, String)]) -> String {
+    let one = |(name, value): &(String, String)| format!("{} {}", clean(name), label(value));
+    labels.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The value of a label; a commit is cut to what tells it apart.
+pub(crate) fn label(value: &str) -> String {
+    let is_commit = value.len() >= 40 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_commit { value[..12].to_owned() } else { clean(value) }
+}
+
 /// Writes `text` in lines of at most `width` characters, each behind `indent` blanks; the first line begins behind
 /// `lead` instead. Words longer than a line are broken.
 pub(crate) fn wrap(out: &mut dyn Write, lead: &str, indent: usize, width: usize, text: &str) -> fmt::Result {

@@ -6,6 +6,7 @@
 
 pub mod capacity;
 pub mod compare;
+pub mod history;
 pub mod limits;
 #[doc(hidden)]
 pub mod processes;

@@ -21,11 +21,14 @@ const LAST_REQUESTS: Ns = Ns::from_secs(2);
 pub fn run(args: &BenchArgs) -> Result<u8, CliError> {
     let store = args.store.as_deref().map(|path| stores::open(Some(path))).transpose()?;
     let plan = plan(args)?;
+    // an address lies in no repository
+    let labels = args.labels.of_run(None)?;
     let how = Conduct {
         store,
         shards: args.tell.shards,
         realtime: args.tell.realtime,
         live: Live::new(args.tell.quiet),
+        labels,
     };
     let conducted = conduct(plan, vec![0], how)?;
     tell::result(&conducted, &args.tell, args.latency)?;

@@ -28,6 +28,9 @@ const MOST_LATE: u32 = 4;
 
 /// Searches; the exit code says whether a capacity was found.
 pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
+    let path = std::path::Path::new(&args.system);
+    let folder = path.exists().then(|| plans::folder(path));
+    let labels = args.labels.of_run(folder.as_deref())?;
     let (plan, ground) = plan_of(args)?;
     let base = test_of(&plan, args)?;
     let target = Target::of(&plan, &base, args)?;
@@ -39,7 +42,8 @@ pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
     let mut options = Options::suited_to(&plan, &[]);
     options.shards = args.tell.shards.unwrap_or(1);
     options.window = WINDOW;
-    let how = Conduct { store, shards: None, realtime: args.tell.realtime, live: Live::new(true) };
+    let live = Live::new(true);
+    let how = Conduct { store, shards: None, realtime: args.tell.realtime, live, labels };
     let protocol = catalogue::protocol(&plan)
         .map_err(|why| CliError::usage(format!("failed to prepare the requests: {why}")))?;
     let mut conductor = Conductor::begin(vec![Arm { plan, protocol: Arc::new(protocol) }], options, how)?;

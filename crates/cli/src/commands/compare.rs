@@ -1,5 +1,6 @@
 //! `crucible compare`: two records, or two live systems in interleaved slices.
 
+mod baseline;
 mod duet;
 mod evidence;
 mod systems;
@@ -83,9 +84,12 @@ fn records(
     for test in common_tests(&a, &b) {
         let gauges = evidence::gauges(&a, &b);
         let slices = |runs: &[Series]| runs.iter().map(|run| run.slices(&test, &gauges)).collect::<Vec<_>>();
-        let trials = crucible_stats::compare::Trials::Runs { a: slices(&a), b: slices(&b) };
+        let (of_a, of_b) = (slices(&a), slices(&b));
+        let spread = settings.run_spread.or_else(|| baseline::run_spread(&of_a, &of_b, settings.alpha));
+        let settings = Settings { run_spread: spread, ..settings.clone() };
+        let trials = crucible_stats::compare::Trials::Runs { a: of_a, b: of_b };
         let evidence = crucible_stats::compare::Evidence { gauges: gauges.clone(), trials };
-        let comparison = compare(&evidence, settings).map_err(|problems| told(&problems))?;
+        let comparison = compare(&evidence, &settings).map_err(|problems| told(&problems))?;
         compared.push(Compared { test, arms: [first.join(", "), second.join(", ")], gauges, comparison });
     }
     if compared.is_empty() {
@@ -113,7 +117,7 @@ fn sides(args: &CompareArgs, store: &Store) -> Result<(Vec<String>, Vec<String>)
     let (a, b) = (given(&args.a)?, given(&args.b)?);
     match (a, b, &args.baseline) {
         (Some(a), Some(b), None) => Ok((a, b)),
-        (Some(b), None, Some(baseline)) => Ok((evidence::baseline(store, baseline, &b)?, b)),
+        (Some(b), None, Some(baseline)) => Ok((baseline::resolve(store, baseline, &b)?, b)),
         (Some(a), None, None) => Ok((a, Vec::new())),
         _ => Err(CliError::usage(
             "failed to compare: two sides are needed\n  name two runs, or one and `--baseline last`, or use --duet with two addresses"

@@ -25,6 +25,7 @@ pub fn run(args: &DemoArgs) -> Result<u8, CliError> {
         shards: args.tell.shards,
         realtime: args.tell.realtime,
         live: Live::new(args.tell.quiet),
+        labels: Vec::new(),
     };
     let conducted = conduct(plan, tests, how)?;
     drop(ground);

@@ -36,8 +36,9 @@ pub fn run(args: &DoctorArgs) -> Result<u8, CliError> {
 /// Loads the null server quietly, with the flags of `bench`.
 fn null_run(url: &str, flags: &[&str]) -> Result<RunView, CliError> {
     let plan = bench::plan_from(url, flags)?;
-    Ok(conduct(plan, vec![0], Conduct { store: None, shards: Some(1), realtime: false, live: Live::Quiet })?
-        .view)
+    let how =
+        Conduct { store: None, shards: Some(1), realtime: false, live: Live::Quiet, labels: Vec::new() };
+    Ok(conduct(plan, vec![0], how)?.view)
 }
 
 fn shown(histogram: &Histogram, share: f64) -> String {

@@ -9,6 +9,7 @@ use crate::{plans, stores};
 
 /// Runs the plan; the exit code is the verdict's.
 pub fn run(args: &RunArgs) -> Result<u8, CliError> {
+    let labels = args.labels.of_run(Some(&plans::folder(&args.plan)))?;
     let (plan, ground) = plans::load_with_ground(&args.plan, &args.overrides)?;
     let tests = match &args.suite {
         Some(suite) => plans::choose_suite(&plan, suite)?,
@@ -20,6 +21,7 @@ pub fn run(args: &RunArgs) -> Result<u8, CliError> {
         shards: args.tell.shards,
         realtime: args.tell.realtime,
         live: Live::new(args.tell.quiet),
+        labels,
     };
     let conducted = conduct(plan, tests, how)?;
     drop(ground);

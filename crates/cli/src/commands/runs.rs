@@ -1,5 +1,8 @@
 //! `crucible runs`: what is in the store.
 
+mod baseline;
+pub mod history;
+
 use crate::args::RunsCommand;
 use crate::exit::{CliError, PASS};
 use crate::{out, stores};
@@ -8,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use std::path::Path;
 
-/// Lists, shows, exports, imports or deletes.
+/// Lists, shows, names, exports, imports or deletes, and tells histories.
 pub fn run(command: &RunsCommand) -> Result<u8, CliError> {
     let failed = |what: &str, e: &dyn std::fmt::Display| CliError::usage(format!("failed to {what}: {e}"));
     match command {
@@ -16,6 +19,10 @@ pub fn run(command: &RunsCommand) -> Result<u8, CliError> {
         RunsCommand::Show { run, store } => {
             let (_, view) = stores::view(store.store.as_deref(), run)?;
             super::report::print(&view, "summary")?;
+        }
+        RunsCommand::History(args) => return history::run(args),
+        RunsCommand::Baseline { name, runs, delete, json, store } => {
+            baseline::run(name.as_deref(), runs, *delete, *json, store.store.as_deref())?
         }
         RunsCommand::Export { run, file, store } => {
             let store = stores::open_to_read(store.store.as_deref())?;
@@ -50,15 +57,15 @@ pub fn run(command: &RunsCommand) -> Result<u8, CliError> {
 
 fn list(given: Option<&Path>, json: bool) -> Result<(), CliError> {
     let path = stores::path(given)?;
-    let runs: Vec<RunSummary> = if path.exists() {
-        Store::open_read_only(&path)
-            .and_then(|store| store.runs())
-            .map_err(|e| CliError::usage(format!("failed to list the runs: {e}")))?
-    } else {
-        Vec::new()
-    };
-    if json {
-        let rows: Vec<_> = runs.iter().map(as_json).collect();
+    let failed = |e: crucible_record::StoreError| CliError::usage(format!("failed to list the runs: {e}"));
+    let store = path.exists().then(|| Store::open_read_only(&path)).transpose().map_err(failed)?;
+    let runs: Vec<RunSummary> =
+        store.as_ref().map(Store::runs).transpose().map_err(failed)?.unwrap_or_default();
+    if let (true, Some(store)) = (json, &store) {
+        let rows: Vec<_> = runs.iter().map(|run| as_json(run, &labels(store, &run.id))).collect();
+        out::line(&json!({ "schema": 1, "runs": rows }).to_string());
+    } else if json {
+        let rows: Vec<serde_json::Value> = Vec::new();
         out::line(&json!({ "schema": 1, "runs": rows }).to_string());
     } else if runs.is_empty() {
         out::line(&format!("no runs in {}", path.display()));
@@ -97,10 +104,17 @@ fn as_row(run: &RunSummary) -> String {
     )
 }
 
-fn as_json(run: &RunSummary) -> serde_json::Value {
+/// Labels of a run; none where its record is damaged, which is no reason to hide the run.
+fn labels(store: &Store, run: &str) -> serde_json::Map<String, serde_json::Value> {
+    let labels = store.started(run).map(|started| started.labels).unwrap_or_default();
+    labels.into_iter().map(|(name, value)| (name, value.into())).collect()
+}
+
+fn as_json(run: &RunSummary, labels: &serde_json::Map<String, serde_json::Value>) -> serde_json::Value {
     json!({
         "run": run.id, "plan": run.plan, "plan_hash": run.plan_hash, "target": run.target, "tests": run.tests,
         "started_unix_ms": run.started_unix_ms, "state": state(run), "verdict": run.verdict,
         "complete": matches!(run.state, RunState::Complete(_)), "events": run.events, "bytes": run.bytes,
+        "labels": labels,
     })
 }

@@ -29,6 +29,7 @@ pub(super) struct StartedForm {
     pacing: String,
     shards: u32,
     environment: Vec<(String, String)>,
+    labels: Vec<(String, String)>,
     remarks: Vec<String>,
 }
 
@@ -229,6 +230,7 @@ impl From<&RunStarted> for StartedForm {
             pacing: it.pacing.clone(),
             shards: it.shards,
             environment: it.environment.clone(),
+            labels: it.labels.clone(),
             remarks: it.remarks.clone(),
         }
     }
@@ -237,7 +239,7 @@ impl From<&RunStarted> for StartedForm {
 impl StartedForm {
     pub(super) fn event(self) -> Result<RunEvent, String> {
         let rows = [self.scenarios.len(), self.steps.len(), self.tests.len(), self.phases.len()];
-        let series = [self.measures.len(), self.series.len()];
+        let series = [self.measures.len(), self.series.len(), self.labels.len()];
         if rows.into_iter().chain(series).any(|rows| rows > MOST_ROWS) {
             return Err(format!("it names more than {MOST_ROWS} steps, scenarios, tests, phases or series"));
         }
@@ -273,6 +275,7 @@ impl StartedForm {
             pacing: self.pacing,
             shards: self.shards,
             environment: self.environment,
+            labels: self.labels,
             remarks: self.remarks,
         })))
     }

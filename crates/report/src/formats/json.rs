@@ -76,6 +76,7 @@ struct Run<'a> {
     lateness_floor_ns: u64,
     lateness_share: f64,
     environment: BTreeMap<&'a str, &'a str>,
+    labels: BTreeMap<&'a str, &'a str>,
     remarks: &'a [String],
 }
 
@@ -322,6 +323,7 @@ fn run<'a>(report: &Report<'a>) -> Run<'a> {
         lateness_floor_ns: started.lateness_floor.0,
         lateness_share: started.lateness_share,
         environment: started.environment.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+        labels: started.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
         remarks: &started.remarks,
     }
 }

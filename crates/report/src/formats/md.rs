@@ -93,6 +93,9 @@ fn heading(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     ] {
         writeln!(out, "| {name} | {value} |")?;
     }
+    for (name, value) in &started.labels {
+        writeln!(out, "| {} | {} |", safe(name), safe(value))?;
+    }
     writeln!(out)
 }
 

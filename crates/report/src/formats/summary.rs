@@ -4,7 +4,7 @@ use super::Format;
 use crate::figures::{self, Health, Row};
 use crate::report::{Options, Report};
 use crate::swallowed::swallowed;
-use crate::text::{bar, clean, cut, utc, wrap};
+use crate::text::{bar, clean, cut, labels, utc, wrap};
 use crucible_analysis::{Assessment, Judgement, Totals, Verdict};
 use crucible_core::units::{group, show_bytes, show_duration, show_number, show_share};
 use crucible_core::{ErrorClass, Histogram, Ns, Outcome};
@@ -76,6 +76,9 @@ fn headline(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     let mut facts = format!("run {}, {}", clean(&started.run), utc(started.started_unix_ms));
     let _ = write!(facts, ", plan {}, seed {}", clean(&hash), started.seed);
     wrap(out, "", 2, WIDTH, &facts)?;
+    if !started.labels.is_empty() {
+        wrap(out, "", 2, WIDTH, &labels(&started.labels))?;
+    }
     match &view.finished {
         None => wrap(out, "", 2, WIDTH, "the record has no end: the run was killed, or still goes on"),
         Some(end) => match &end.reason {

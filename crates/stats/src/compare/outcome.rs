@@ -125,7 +125,8 @@ pub struct Compared {
 /// What a reader must know about a comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Caveat {
-    /// An arm was run only once: what differs from run to run cannot be told from a difference of the systems.
+    /// An arm was run only once, and no history tells how much runs differ: what differs from run to run cannot be told from
+    /// a difference of the systems.
     SingleRun,
     /// Both systems were started only once: what differs from start to start cannot be told from a difference.
     SingleStart,

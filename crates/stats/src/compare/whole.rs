@@ -23,7 +23,7 @@ pub fn compare(evidence: &Evidence, settings: &Settings) -> Result<Comparison, V
     let self_check = itself::self_check(&arms, settings);
     let shift = if settings.shift { shift::shift(&arms, settings) } else { Vec::new() };
     let mut caveats = Vec::new();
-    if matches!(arms.joint, Joint::Windows(_)) {
+    if matches!(arms.joint, Joint::Windows(spread) if spread <= 0.0) {
         caveats.push(Caveat::SingleRun);
     }
     if arms.unit == Unit::Pairs {

@@ -33,11 +33,11 @@ pub struct Changes {
 }
 
 /// Shortest segment.
-const SHORTEST: usize = 5;
+pub(crate) const SHORTEST: usize = 5;
 /// Strength that a point must have: 1 % for a whole series of 100 (by simulation of independent series; truth T17).
 const STRENGTH: f64 = 3.9;
 /// What is added to it where neighbours depend on each other wholly: the inflation is itself an estimate.
-const DEPENDENT: f64 = 1.2;
+pub(crate) const DEPENDENT: f64 = 1.2;
 
 /// Change points of `values`, in the order of the runs. Fewer than ten values have none.
 pub fn changes(values: &[f64]) -> Changes {
@@ -54,7 +54,7 @@ pub fn changes(values: &[f64]) -> Changes {
 }
 
 /// Normal scores of the ranks; ties share the mean rank.
-fn scores(values: &[f64]) -> Vec<f64> {
+pub(crate) fn scores(values: &[f64]) -> Vec<f64> {
     let n = values.len();
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
@@ -123,7 +123,7 @@ fn split(scores: &[f64], correlation: f64) -> Option<(usize, f64)> {
 }
 
 /// Lag-one correlation within segments, corrected for its bias; 0 unless it is beyond what independent runs show.
-fn correlation(scores: &[f64], points: &[usize]) -> f64 {
+pub(crate) fn correlation(scores: &[f64], points: &[usize]) -> f64 {
     let mut bounds = vec![0];
     bounds.extend(points);
     bounds.push(scores.len());
@@ -160,7 +160,7 @@ fn point(values: &[f64], scores: &[f64], points: &[usize], at: usize, correlatio
 }
 
 /// Places that the likelihood does not exclude: the squares with the split there are less than 3.84 / 2 scatters worse.
-fn place(scores: &[f64], at: usize) -> (usize, usize) {
+pub(crate) fn place(scores: &[f64], at: usize) -> (usize, usize) {
     let squares = |k: usize| {
         let of = |part: &[f64]| {
             let mean = part.iter().sum::<f64>() / part.len() as f64;
@@ -174,7 +174,7 @@ fn place(scores: &[f64], at: usize) -> (usize, usize) {
     (inside.first().copied().unwrap_or(at), inside.last().copied().unwrap_or(at))
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     match sorted.len() {

@@ -41,7 +41,8 @@ pub(super) fn run(args: &CompareArgs, settings: &Settings) -> Result<Duet, CliEr
     let mut options = Options::suited_to(&arms[0].plan, &[]);
     options.window = WINDOW;
     let store = if args.no_record { None } else { Some(stores::open(args.store.store.as_deref())?) };
-    let how = Conduct { store, shards: None, realtime: false, live: Live::new(true) };
+    let live = Live::new(true);
+    let how = Conduct { store, shards: None, realtime: false, live, labels: Vec::new() };
     let mut conductor = Conductor::begin(arms.into(), options, how)?;
     let mut rng = Rng::new(seed, "order of slices", 0);
     let mut series = Series::default();

@@ -1,7 +1,6 @@
 //! From stored runs to slices.
 
 use crate::exit::CliError;
-use crate::stores;
 use crucible_core::{Frame, Ns, Outcome};
 use crucible_record::{Reading, RunEvent, RunStarted, SeriesMeta, Store, Window};
 use crucible_stats::compare::{Gauge, Pair, Slice};
@@ -207,21 +206,6 @@ pub(crate) fn gauges(a: &[Series], b: &[Series]) -> Vec<Gauge> {
             && everywhere(&series.component, &series.name)
     });
     own.filter_map(|series| gauge(&series.component, &series.name)).collect()
-}
-
-/// The runs that `--baseline` means: `last` is the run of the same plan before the first of `runs`; a name is a run.
-pub(crate) fn baseline(store: &Store, word: &str, runs: &[String]) -> Result<Vec<String>, CliError> {
-    if word != "last" {
-        return word.split(',').map(|name| stores::find(store, name.trim())).collect();
-    }
-    let failed = |why: String| CliError::usage(format!("failed to find the baseline: {why}"));
-    let all = store.runs().map_err(|error| failed(error.to_string()))?;
-    let first = runs.iter().min().cloned().unwrap_or_default();
-    let plan = all.iter().find(|run| run.id == first).map(|run| run.plan.clone()).unwrap_or_default();
-    let before = all.iter().filter(|run| run.plan == plan && run.id < first).max_by(|a, b| a.id.cmp(&b.id));
-    before.map(|run| vec![run.id.clone()]).ok_or_else(|| {
-        failed(format!("there is no run of `{plan}` before {first}\n  name a run, as in `--baseline RUN`"))
-    })
 }
 
 #[cfg(test)]
