@@ -5,6 +5,8 @@ pub mod bands;
 pub mod bounded;
 pub mod conservation;
 pub mod criteria;
+pub mod requirements;
+pub mod scaling;
 pub mod series;
 mod source;
 pub mod stats;

@@ -19,7 +19,7 @@ pub struct Compared {
     pub comparison: Comparison,
 }
 
-fn metric(compared: &Compared, metric: &Metric) -> String {
+pub(crate) fn metric(compared: &Compared, metric: &Metric) -> String {
     match metric {
         Metric::Throughput => "throughput".into(),
         Metric::Errors => "errors".into(),

@@ -145,6 +145,7 @@ fn started() -> RunStarted {
         shards: 2,
         environment: vec![(text("kernel"), text("Linux 6.18")), (text("cores"), text("2"))],
         remarks: vec![text("certificates were not verified")],
+        ..RunStarted::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! `crucible compare`: two records, or two live systems in interleaved slices.
 
-mod duet;
-mod evidence;
+pub(crate) mod duet;
+pub(crate) mod evidence;
 
 use crate::args::CompareArgs;
 use crate::exit::{self, CliError};
@@ -61,9 +61,19 @@ fn records(args: &CompareArgs, store: &Store, settings: &Settings) -> Result<Vec
     if let ([only], []) = (first.as_slice(), second.as_slice()) {
         return duet::again(store, only, settings);
     }
+    stored(store, &first, &second, settings)
+}
+
+/// Compares the second runs with the first, test by test.
+pub(crate) fn stored(
+    store: &Store,
+    first: &[String],
+    second: &[String],
+    settings: &Settings,
+) -> Result<Vec<Compared>, CliError> {
     let read =
         |names: &[String]| names.iter().map(|run| Series::read(store, run)).collect::<Result<Vec<_>, _>>();
-    let (a, b) = (read(&first)?, read(&second)?);
+    let (a, b) = (read(first)?, read(second)?);
     let mut compared = Vec::new();
     for test in common_tests(&a, &b) {
         let gauges = evidence::gauges(&a, &b);

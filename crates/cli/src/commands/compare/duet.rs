@@ -77,7 +77,7 @@ pub(super) fn run(args: &CompareArgs, settings: &Settings) -> Result<Vec<Compare
 }
 
 /// Compares a stored duet once more.
-pub(super) fn again(store: &Store, run: &str, settings: &Settings) -> Result<Vec<Compared>, CliError> {
+pub(crate) fn again(store: &Store, run: &str, settings: &Settings) -> Result<Vec<Compared>, CliError> {
     let series = Series::read(store, run)?;
     let mut pairs = Vec::new();
     for number in 1.. {

@@ -1,0 +1,163 @@
+//! Levels of load from a record.
+
+use crate::totals::Totals;
+use crate::view::RunView;
+use crucible_core::{Ns, Outcome};
+use crucible_record::Model;
+
+/// What the load of a level counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Virtual users of closed load, their pauses included.
+    Users,
+    /// Operations under way in the system on average: throughput times mean service time (Little 1961).
+    Concurrency,
+    /// Instances, cores, or whatever the user gave a number for.
+    Given(String),
+}
+
+impl Over {
+    /// The word for it.
+    pub fn word(&self) -> &str {
+        match self {
+            Over::Users => "users",
+            Over::Concurrency => "at once",
+            Over::Given(word) => word,
+        }
+    }
+}
+
+/// One measured level of load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Level {
+    /// Its name: that of the phase, trial or run.
+    pub name: String,
+    /// The load.
+    pub load: f64,
+    /// `Ok` operations a second.
+    pub throughput: f64,
+    /// How much time it rests on, seconds.
+    pub seconds: f64,
+    /// Errors as a share.
+    pub errors: f64,
+    /// Mean service time.
+    pub service: Option<Ns>,
+    /// 95th percentile of the response time.
+    pub p95: Option<Ns>,
+    /// By series of the record: mean and largest of its readings; `None` where there were none.
+    pub series: Vec<Option<(f64, f64)>>,
+}
+
+/// Levels that belong together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Levels {
+    /// The test, or `capacity search`.
+    pub test: String,
+    /// What their load counts.
+    pub over: Over,
+    /// By rising load.
+    pub levels: Vec<Level>,
+    /// Levels that were left out, and why.
+    pub left_out: Vec<String>,
+}
+
+/// Fewest operations and seconds of a level.
+const FEWEST: u64 = 30;
+const SHORTEST: f64 = 1.0;
+/// Share of arrivals that must have ended in their phase: below, the backlog grew, and there was no steady level.
+const KEPT_UP: f64 = 0.97;
+/// Errors beyond this share: the system did not do the work that is counted.
+const ERRORS: f64 = 0.05;
+
+/// The ladders of a record: one for each test with several phases; one for all trials of a capacity search.
+pub fn ladders(view: &RunView) -> Vec<Levels> {
+    let search = view.findings.iter().any(|finding| finding.kind == "capacity");
+    let phases = |wanted: &dyn Fn(usize) -> bool| -> Vec<usize> {
+        let all = view.started.phases.iter().enumerate();
+        all.filter(|(_, meta)| wanted(usize::from(meta.test))).map(|(index, _)| index).collect()
+    };
+    if search {
+        return ladder(view, "capacity search", &phases(&|_| true)).into_iter().collect();
+    }
+    let tests = view.started.tests.iter().enumerate();
+    tests
+        .filter_map(|(test, meta)| ladder(view, &meta.name, &phases(&|of| of == test)))
+        .filter(|ladder| ladder.levels.len() + ladder.left_out.len() > 1)
+        .collect()
+}
+
+fn ladder(view: &RunView, test: &str, phases: &[usize]) -> Option<Levels> {
+    let first = view.started.phases.get(*phases.first()?)?;
+    let over = if first.model == Model::Open { Over::Concurrency } else { Over::Users };
+    let (mut levels, mut left_out) = (Vec::new(), Vec::new());
+    for index in phases.iter().copied() {
+        let name = name_of(view, index, phases.len());
+        match level(view, index, &over) {
+            Ok(level) => levels.push(Level { name, ..level }),
+            Err(why) => left_out.push(format!("{name}: {why}")),
+        }
+    }
+    levels.sort_by(|a, b| a.load.total_cmp(&b.load));
+    Some(Levels { test: test.to_owned(), over, levels, left_out })
+}
+
+/// Trials have one phase each, and their test's name says more.
+fn name_of(view: &RunView, phase: usize, of: usize) -> String {
+    let meta = &view.started.phases[phase];
+    let alone = view.started.phases.iter().filter(|other| other.test == meta.test).count() == 1;
+    let test = view.started.tests.get(usize::from(meta.test)).filter(|_| alone && of > 1);
+    test.map_or(&meta.name, |test| &test.name).clone()
+}
+
+fn level(view: &RunView, index: usize, over: &Over) -> Result<Level, String> {
+    let (meta, totals) = (&view.started.phases[index], &view.phases[index]);
+    let all = &totals.all;
+    let (ok, seconds) = (all.of(Outcome::Ok), totals.covered.as_secs_f64());
+    if ok < FEWEST || seconds < SHORTEST {
+        return Err(format!("{ok} operations in {} are too few", Ns::from_secs_f64(seconds)));
+    }
+    let errors = all.error_rate().unwrap_or(0.0);
+    if errors > ERRORS {
+        return Err(format!("{} errors", crucible_core::units::show_share(errors)));
+    }
+    let throughput = ok as f64 / seconds;
+    let service = all.service.mean();
+    let load = match (over, meta.model) {
+        (Over::Concurrency, Model::Open) => {
+            if (all.ended() as f64) < KEPT_UP * all.planned as f64 || all.of(Outcome::Dropped) > 0 {
+                return Err("overload: the backlog grew, there was no steady level".into());
+            }
+            throughput * service.map_or(0.0, Ns::as_secs_f64)
+        }
+        (Over::Users, Model::Closed) => users(view, index, meta.max_users),
+        _ => return Err("another kind of load than the others".into()),
+    };
+    if load < 1.0 {
+        return Err(format!("less than one operation at a time ({load:.2})"));
+    }
+    Ok(Level {
+        name: String::new(),
+        load,
+        throughput,
+        seconds,
+        errors,
+        service,
+        p95: crate::totals::judged_response(all).quantile(0.95),
+        series: readings(totals),
+    })
+}
+
+/// The users that were there on average, or the number asked for where it differs by little.
+fn users(view: &RunView, phase: usize, asked: u64) -> f64 {
+    let own = view.timeline.points().iter().filter(|point| usize::from(point.phase) == phase);
+    let (time, sum) = own.fold((0.0, 0.0), |(time, sum), point| {
+        (time + point.seconds(), sum + point.seconds() * point.users_active as f64)
+    });
+    let (mean, asked) = (if time > 0.0 { sum / time } else { 0.0 }, asked as f64);
+    // at the end of the last window everybody has gone
+    if mean < 0.75 * asked { mean.max(1.0) } else { asked }
+}
+
+fn readings(totals: &Totals) -> Vec<Option<(f64, f64)>> {
+    totals.series.iter().map(|series| series.mean().map(|mean| (mean, series.max))).collect()
+}
