@@ -2,8 +2,8 @@
 
 use crate::exit::CliError;
 use crate::out;
-use crucible_analysis::RunView;
-use crucible_record::Store;
+use crucible_analysis::{RunView, requirements};
+use crucible_record::{RunEvent, Store};
 use etcetera::BaseStrategy;
 use std::path::{Path, PathBuf};
 
@@ -56,8 +56,21 @@ pub fn locate(given: Option<&Path>, name: &str) -> Result<(Store, String), CliEr
 
 /// The view of a run of this store.
 pub fn view_of(store: &Store, id: &str) -> Result<RunView, CliError> {
+    read(store, id, |event| event)
+}
+
+/// The same with each band of its thresholds judged on its own.
+pub fn view_by_band(store: &Store, id: &str) -> Result<RunView, CliError> {
+    read(store, id, |event| match event {
+        RunEvent::Started(started) => RunEvent::Started(Box::new(requirements::by_band(&started))),
+        event => event,
+    })
+}
+
+fn read(store: &Store, id: &str, seen: impl Fn(RunEvent) -> RunEvent) -> Result<RunView, CliError> {
     let failed = |e: &dyn std::fmt::Display| CliError::usage(format!("failed to read the run: {e}"));
-    RunView::from_events(store.events(id).map_err(|e| failed(&e))?).map_err(|e| failed(&e))
+    let events = store.events(id).map_err(|e| failed(&e))?;
+    RunView::from_events(events.map(|event| event.map(&seen))).map_err(|e| failed(&e))
 }
 
 /// The view of a stored run, named as in [`locate`].

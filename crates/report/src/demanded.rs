@@ -67,8 +67,6 @@ pub(crate) struct Tested {
     pub(crate) status: Status,
     /// Why the measurement cannot be trusted, if it cannot.
     pub(crate) invalid: Option<String>,
-    /// The only band of its threshold, or the last one: what the verdict of the run rests on.
-    pub(crate) last_band: bool,
 }
 
 /// A test of a plan that no record ran.
@@ -92,23 +90,15 @@ pub(crate) fn tested(survey: &Survey<'_>) -> Vec<Tested> {
             }
             let invalid = invalid(run, test);
             let begun = run.view.tests.get(test).is_some_and(|totals| totals.from.is_some());
-            let demands = requirements::demands(run.view, test);
-            let threshold =
-                |at: usize| demands.get(at).map(|d| (&d.judgement.subject, &d.judgement.threshold));
-            for (at, demand) in demands.iter().enumerate() {
+            let judged = run.assessment.tests.get(test).map(|test| test.judgements.as_slice());
+            for demand in requirements::demands(judged.unwrap_or_default()) {
                 let status = match (&invalid, begun) {
                     (Some(_), true) => Status::Invalid,
                     (_, false) => Status::NotTested,
                     (None, true) => Status::of(demand.judgement.verdict),
                 };
-                out.push(Tested {
-                    run: index,
-                    test: meta.name.clone(),
-                    demand: demand.clone(),
-                    status,
-                    invalid: invalid.clone(),
-                    last_band: threshold(at) != threshold(at + 1),
-                });
+                let (test, invalid) = (meta.name.clone(), invalid.clone());
+                out.push(Tested { run: index, test, demand, status, invalid });
             }
         }
     }

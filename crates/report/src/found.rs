@@ -1,7 +1,7 @@
 //! A capacity as it stands in a record: the finding of `crucible capacity`, read back. The text is foreign.
 
 use crate::Report;
-use crucible_core::units::{group, show_number, show_share};
+use crucible_core::units::{group, show_number};
 use serde_json::Value;
 
 /// A highest load at which something holds.
@@ -127,7 +127,8 @@ impl Capacity {
             (Answer::NoEdge(_), _) => "a lower bound: nothing gave way".into(),
             (Answer::NeverHeld(predicate), _) => format!("{predicate} did not hold at the lowest load"),
             (Answer::Unknown(why), _) => why.clone(),
-            (_, Some((share, words))) => format!("{words} ({})", show_share(*share)),
+            (_, Some((share, words))) if *share >= 0.995 => format!("{words} (> 99%)"),
+            (_, Some((share, words))) => format!("{words} ({:.0}%)", share * 100.0),
             (_, None) => "not told".into(),
         }
     }
@@ -172,7 +173,7 @@ mod tests {
             "curve": [{"load": 100.0, "throughput": 300.0}, {"load": 200.0, "throughput": 500.0}],
         });
         let found = read(&body).unwrap();
-        assert_eq!((found.words(), found.sure()), ("749/s".into(), "high (93.00%)".into()));
+        assert_eq!((found.words(), found.sure()), ("749/s".into(), "high (93%)".into()));
         assert_eq!(found.bounds(), Some((740.0, f64::INFINITY)));
         assert_eq!(found.targets(), "p99 <= 100ms, errors <= 1%");
         assert_eq!(

@@ -18,7 +18,10 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    pub(crate) fn of(events: Vec<RunEvent>) -> Made {
+    pub(crate) fn of(mut events: Vec<RunEvent>) -> Made {
+        if let Some(RunEvent::Started(started)) = events.first_mut() {
+            **started = crucible_analysis::requirements::by_band(started);
+        }
         let view = RunView::from_events(events.into_iter().map(Ok)).unwrap();
         let assessment = assess(&view);
         Made { view, assessment }

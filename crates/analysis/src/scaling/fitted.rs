@@ -1,6 +1,6 @@
 //! The law over levels, and what follows from the levels without it.
 
-use super::levels::{Level, Levels, Over};
+use super::levels::{Level, Levels};
 use crucible_stats::usl::{self, Law, Point, Refusal};
 
 /// How throughput grows.

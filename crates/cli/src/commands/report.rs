@@ -26,6 +26,12 @@ pub fn run(args: &ReportArgs) -> Result<u8, CliError> {
     let mut worst: Option<Verdict> = None;
     for form in &forms {
         let (text, verdict, extension) = match form {
+            Form::One(format) if args.run.contains(',') => {
+                return Err(CliError::usage(format!(
+                    "the form `{}` is of one run\n  name one, or choose requirements, readiness or scaling",
+                    format.name
+                )));
+            }
             Form::One(format) => {
                 let (_, view) = stores::view(args.store.store.as_deref(), &args.run)?;
                 let colour = args.output.is_none() && out::colour();

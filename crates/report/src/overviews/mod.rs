@@ -9,7 +9,7 @@ mod tests;
 use crate::page::{Page, Row, Table};
 use crate::survey::{Survey, mark};
 use crate::text::utc;
-use crucible_analysis::Verdict;
+use crucible_analysis::{Verdict, requirements as requirements_of};
 use serde_json::{Value, json};
 
 /// An overview: one row of [`OVERVIEWS`].
@@ -89,7 +89,7 @@ fn runs_json(survey: &Survey<'_>) -> Value {
         json!({
             "run": started.run, "plan": started.plan, "plan_hash": started.plan_hash, "plan_file": started.plan_file,
             "seed": started.seed, "target": started.target, "started_unix_ms": started.started_unix_ms,
-            "tool": started.tool, "verdict": run.assessment.verdict.name(),
+            "tool": started.tool, "verdict": requirements_of::verdict(run.assessment).name(),
         })
     };
     survey.runs.iter().map(run).collect::<Vec<_>>().into()

@@ -21,7 +21,7 @@ fn make(survey: &Survey<'_>) -> Told {
     let count = |wanted: Status| tested.iter().filter(|one| one.status == wanted).count();
     let untested: usize = not_run.iter().map(|test| test.demands.len()).sum();
     // a target that is missed where the acceptable is met does not fail a run, and does not fail this
-    let rows = tested.iter().filter(|one| one.last_band).map(|one| one.status);
+    let rows = tested.iter().filter(|one| one.demand.decides).map(|one| one.status);
     let rest = (untested > 0 || unmeasured).then_some(Status::NotTested);
     let statuses: Vec<Status> = rows.chain(carried.iter().map(|one| one.status)).chain(rest).collect();
     let verdict = Verdict::worst(statuses.iter().map(|status| status.verdict()));
@@ -40,6 +40,9 @@ fn make(survey: &Survey<'_>) -> Told {
     loads(&carried, unmeasured, survey, &mut page);
     for group in tested.chunk_by(|a, b| (a.run, &a.test) == (b.run, &b.test)) {
         page.heading(format!("{} {}", mark(group[0].run), group[0].test));
+        if let Some(why) = &group[0].invalid {
+            page.text(format!("The measurement is not valid: {why}."));
+        }
         let rows = group.iter().map(|one| row(one, &mut methods)).collect();
         page.table(table(rows));
     }
@@ -81,14 +84,11 @@ fn row(one: &Tested, methods: &mut Vec<&'static str>) -> Row {
         one.status.shown().to_owned(),
     ])
     .says(format!("{}; {} {}{implied}", rests_on(judgement), mark(one.run), letter(at)));
-    match &one.invalid {
-        Some(why) => row = row.says(format!("the measurement is not valid: {why}")),
-        None if one.status != Status::Yes => {
-            let remedy =
-                if judgement.remedy.is_empty() { String::new() } else { format!("; {}", judgement.remedy) };
-            row = row.says(format!("{}{remedy}", judgement.why));
-        }
-        None => {}
+    // why a test is invalid stands above all of its rows
+    if one.status != Status::Yes && one.status != Status::Invalid {
+        let remedy =
+            if judgement.remedy.is_empty() { String::new() } else { format!("; {}", judgement.remedy) };
+        row = row.says(format!("{}{remedy}", judgement.why));
     }
     row
 }
@@ -142,7 +142,7 @@ fn tested_json(one: &Tested, survey: &Survey<'_>) -> Value {
         "interval": judgement.interval.map(|(low, high)| json!([number(low), number(high)])),
         "samples": judgement.evidence, "status": one.status.word(),
         "why": one.invalid.as_ref().unwrap_or(&judgement.why), "remedy": judgement.remedy,
-        "implied": judgement.implied, "decides": one.last_band,
+        "implied": judgement.implied, "decides": one.demand.decides,
         "trace": {
             "run": started.run, "test": one.test, "threshold": judgement.threshold, "method": demand.method,
             "plan_hash": started.plan_hash, "seed": started.seed,

@@ -5,7 +5,7 @@ mod law;
 
 use super::{Overview, Told, number, runs_json, traces};
 use crate::found::{self, Answer, Capacity, Edge};
-use crate::growth::{Growth, over_instances, over_load};
+use crate::growth::{Growth, over_instances, over_load, short};
 use crate::page::{Page, Row, Table};
 use crate::survey::{Kind, Survey, mark, plan_word};
 use crucible_analysis::Verdict;
@@ -30,9 +30,9 @@ fn make(survey: &Survey<'_>) -> Told {
 
     let mut page = Page { title: "Capacity and scaling".into(), ..Page::default() };
     current(survey, &capacities, &mut page);
-    for growth in instances.iter().chain(&load) {
-        law::write(growth, &mut page);
-    }
+    // by instances is what was asked then; the ladders of each record stand in reports of their own
+    let shown = instances.iter().chain(load.iter().filter(|_| instances.is_none()));
+    shown.for_each(|growth| law::write(growth, &mut page));
     if load.is_empty() && instances.is_none() {
         page.heading("How throughput grows");
         let plan = survey.runs.first().map_or("PLAN".into(), |run| plan_word(&run.view.started));
@@ -70,7 +70,10 @@ fn current(survey: &Survey<'_>, capacities: &[(usize, Capacity)], page: &mut Pag
     }
     let mut rows = Vec::new();
     for (run, capacity) in capacities {
-        rows.extend(capacity_rows(*run, capacity));
+        let at = survey.at(*run).map_or(String::new(), |at| {
+            format!(", {} {}", short(at), survey.asked.by.as_deref().unwrap_or("instances"))
+        });
+        rows.extend(capacity_rows(*run, capacity, &at));
     }
     page.table(Table {
         head: vec!["metric", "value", "confidence"],
@@ -80,12 +83,12 @@ fn current(survey: &Survey<'_>, capacities: &[(usize, Capacity)], page: &mut Pag
     });
 }
 
-fn capacity_rows(run: usize, capacity: &Capacity) -> Vec<Row> {
+fn capacity_rows(run: usize, capacity: &Capacity, at: &str) -> Vec<Row> {
     let interval =
         |edge: &Edge| format!("{} to {} at 95 %", capacity.show(edge.low), capacity.show(edge.high));
     let what = if capacity.users { "max concurrent users" } else { "max arrivals a second" };
     let of = capacity.test.as_ref().map_or(String::new(), |test| format!(" ({test})"));
-    let most = Row::new([format!("{what}{of}"), capacity.words(), capacity.sure()]);
+    let most = Row::new([format!("{what}{of}{at}"), capacity.words(), capacity.sure()]);
     let most = match &capacity.answer {
         Answer::Edge(edge) => {
             let shape = if edge.cliff { "a cliff" } else { "a slope" };

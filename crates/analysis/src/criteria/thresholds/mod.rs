@@ -23,7 +23,7 @@ use crucible_core::threshold::{LimitUnit, Measure};
 use crucible_core::{Frame, Histogram, Outcome};
 
 /// One-sided error of the bounds that verdicts rest on.
-pub(crate) const TAIL: f64 = 0.05;
+const TAIL: f64 = 0.05;
 /// One-sided error for the question that is asked after every window.
 pub(crate) const ABORT_TAIL: f64 = 0.001;
 

@@ -32,7 +32,7 @@ struct Record {
 
 impl Record {
     fn read(store: Store, id: String) -> Result<Record, CliError> {
-        let view = stores::view_of(&store, &id)?;
+        let view = stores::view_by_band(&store, &id)?;
         let assessment = assess(&view);
         Ok(Record { store, id, view, assessment })
     }

@@ -14,7 +14,7 @@ const TOLD: usize = 4;
 
 /// Whether all that was tested held.
 pub(super) fn targets(survey: &Survey<'_>) -> Answer {
-    let tested: Vec<_> = demanded::tested(survey).into_iter().filter(|one| one.last_band).collect();
+    let tested: Vec<_> = demanded::tested(survey).into_iter().filter(|one| one.demand.decides).collect();
     let carried = demanded::carried(survey);
     if tested.is_empty() && carried.is_empty() {
         return Answer::not_tested("none of these records tests a threshold")
@@ -42,13 +42,13 @@ pub(super) fn targets(survey: &Survey<'_>) -> Answer {
     }
     let mut runs: Vec<usize> =
         tested.iter().map(|one| one.run).chain(carried.iter().map(|one| one.run)).collect();
+    runs.sort_unstable();
     runs.dedup();
     let status = statuses.iter().copied().max().unwrap_or(Status::NotTested);
+    let names: Vec<&str> = runs.iter().map(|run| survey.runs[*run].view.started.run.as_str()).collect();
+    let command = format!("crucible report {} --format requirements", names.join(","));
     let answer = Answer::new(status, "bounds at 95 %", runs, said);
-    match status {
-        Status::Yes => answer,
-        _ => answer.by("crucible report ... --format requirements"),
-    }
+    if status == Status::Yes { answer } else { answer.by(command) }
 }
 
 fn shortened(mut list: Vec<String>) -> Vec<String> {
@@ -66,8 +66,13 @@ pub(super) fn coverage(survey: &Survey<'_>) -> Answer {
     let never = demanded::tested(survey).into_iter().filter(|one| one.status == Status::NotTested).count();
     let runs: Vec<usize> = survey.of(Kind::Load).map(|(index, _)| index).collect();
     if missing.is_empty() && never == 0 {
+        let silent = |index: &usize| survey.runs[*index].view.started.plan_file.is_empty();
         return match runs.is_empty() {
             true => Answer::not_tested("none of these records tests a plan"),
+            false if runs.iter().any(silent) => {
+                let why = "a record does not say what else its plan demands: it has no plan's file, or is of an old version";
+                Answer::new(Status::NotDecided, "the plan's own tests", runs, vec![why.into()])
+            }
             false => Answer::new(
                 Status::Yes,
                 "the plan's own tests",

@@ -3,11 +3,11 @@
 use super::{Answer, plan};
 use crate::demanded::{self, Status, figure};
 use crate::survey::{Kind, Survey, mark};
-use crucible_analysis::Verdict;
+use crucible_analysis::{Judgement, Verdict};
 
 /// Whether what monitors read kept its limits.
 pub(super) fn within(survey: &Survey<'_>) -> Answer {
-    let own = demanded::tested(survey).into_iter().filter(|one| one.last_band && one.demand.of_series);
+    let own = demanded::tested(survey).into_iter().filter(|one| one.demand.decides && one.demand.of_series);
     let own: Vec<_> = own.filter(|one| one.status != Status::NotTested).collect();
     let Some(status) = own.iter().map(|one| one.status).max() else {
         let missing = demanded::not_run(survey).into_iter().find(|test| {
@@ -44,7 +44,7 @@ pub(super) fn leaks(survey: &Survey<'_>) -> Answer {
     let mut found = Vec::new();
     for (index, run) in survey.of(Kind::Load) {
         for (test, judgement) in run.assessment.all() {
-            if matches!(judgement.criterion, "leaks" | "leak" | "trends" | "trend") {
+            if is_leak(judgement) {
                 let test = test.unwrap_or("run");
                 found.push((
                     index,
@@ -61,6 +61,13 @@ pub(super) fn leaks(survey: &Survey<'_>) -> Answer {
     let runs = found.iter().map(|(index, ..)| *index).collect();
     let said = found.iter().filter(|(_, verdict, _)| *verdict == worst).map(|(.., said)| said.clone());
     Answer::new(Status::of(worst), "trend of readings", runs, said.take(4).collect())
+}
+
+/// Whether a judgement is on growth without end: by the measure of its threshold.
+fn is_leak(judgement: &Judgement) -> bool {
+    let after_names =
+        |text: &String| text.rsplit('"').next().is_some_and(|rest| rest.trim_start().starts_with("leak "));
+    judgement.threshold.as_ref().is_some_and(after_names)
 }
 
 /// Which components were watched, and where they were not.

@@ -78,11 +78,15 @@ pub(super) fn advice(
     let users = survey.asked.wanted.map(|wanted| matches!(wanted, Wanted::Users(_)));
     let fits = |one: &&(usize, Capacity)| users.is_none_or(|users| one.1.users == users);
     let newest = |one: &&(usize, Capacity)| survey.runs[one.0].view.started.started_unix_ms;
+    let fitting = || capacities.iter().filter(fits);
+    // that of as many instances as there are, if it was measured
+    let same =
+        |one: &&(usize, Capacity)| survey.at(one.0).is_some() && survey.at(one.0) == survey.asked.instances;
     let case = Case {
         survey,
         load: best(load),
         instances,
-        capacity: capacities.iter().filter(fits).max_by_key(newest),
+        capacity: fitting().filter(same).max_by_key(newest).or_else(|| fitting().max_by_key(newest)),
     };
     vec![
         Section { title: "horizontal scaling", rows: horizontal::rows(&case) },

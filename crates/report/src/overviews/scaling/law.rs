@@ -9,6 +9,8 @@ use crucible_core::units::{show_number, show_share};
 use crucible_stats::usl::{Estimate, Law, Prediction};
 use serde_json::{Value, json};
 
+/// How many times the largest load measured one may be told to measure; beyond that the points say nothing of where to.
+const FARTHEST: f64 = 20.0;
 /// Levels in a table; of more, those with neighbouring loads are told together.
 const SHOWN: usize = 16;
 
@@ -126,6 +128,14 @@ fn limits(scaling: &Scaling, law: &Law) -> Vec<String> {
         (false, true) => "coherency limits: work is spent on agreement between what runs at once",
         (false, false) => "nothing that limits was shown up to the highest load measured",
     };
+    let costs = match a.low > 0.0 || b.low > 0.0 {
+        true => format!(
+            "; at {} it costs {}",
+            shown_load(&scaling.levels.over, n),
+            show_share(1.0 - law.efficiency(n))
+        ),
+        false => String::new(),
+    };
     let tiny = |value: f64| if value == 0.0 { "0".into() } else { format!("{value:.2e}") };
     vec![
         format!(
@@ -134,11 +144,7 @@ fn limits(scaling: &Scaling, law: &Law) -> Vec<String> {
             shown(&b, &tiny),
             show_share(law.noise)
         ),
-        format!(
-            "{which}; at {} it costs {}",
-            shown_load(&scaling.levels.over, n),
-            show_share(1.0 - law.efficiency(n))
-        ),
+        format!("{which}{costs}"),
     ]
 }
 
@@ -155,7 +161,7 @@ fn peak(scaling: &Scaling, law: &Law) -> String {
             format!("highest throughput {}{place}", shown(&most, &rate))
         }
         Prediction::Refused { load_to, .. } => {
-            let remedy = if load_to.is_finite() && load_to < 1e9 {
+            let remedy = if load_to <= FARTHEST * scaling.largest() {
                 format!("measure up to {}", shown_load(over, load_to.ceil()))
             } else {
                 "measure until throughput no longer grows".into()

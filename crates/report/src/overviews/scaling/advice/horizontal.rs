@@ -25,12 +25,9 @@ pub(super) fn rows(case: &Case<'_>) -> Vec<Line> {
     rows
 }
 
-/// Instances of the newest record that says so.
+/// Instances of the record whose capacity is planned with, or as given.
 fn current(case: &Case<'_>) -> Option<f64> {
-    case.survey.asked.instances.or_else(|| {
-        let (run, _) = case.capacity?;
-        case.instances.and_then(|_| case.survey.at(*run))
-    })
+    case.capacity.and_then(|(run, _)| case.survey.at(*run)).or(case.survey.asked.instances)
 }
 
 fn current_row(case: &Case<'_>, current: Option<f64>) -> Line {

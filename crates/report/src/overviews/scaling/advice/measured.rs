@@ -2,38 +2,50 @@
 //! each line says which value it rests on.
 
 use super::{Case, Line};
+use crate::growth::short;
 use crate::survey::mark;
-use crucible_analysis::RunView;
+use crucible_analysis::{RunView, Totals};
 use crucible_core::threshold::{Subject, Threshold};
-use crucible_core::units::show_number;
-use crucible_core::{MeasureFrame, MeasureSpec};
+use crucible_core::{MeasureFrame, MeasureSpec, Outcome};
 
 /// Words in names of values that tell of places in a pool, and of who waits for one.
 const PLACES: [&str; 3] = ["connection", "places", "pool"];
 const WAITING: [&str; 2] = ["waiting", "queue"];
 
-/// A measure of the plan's own over a whole record.
+/// A measure of the plan's own in the test that did most work.
 struct Seen<'a> {
     run: usize,
+    test: &'a str,
     spec: &'a MeasureSpec,
-    frame: MeasureFrame,
+    frame: &'a MeasureFrame,
     /// The last limit that the plan sets for it.
     limit: Option<f64>,
 }
 
 fn seen<'a>(case: &Case<'a>) -> Vec<Seen<'a>> {
-    let mut all = Vec::new();
+    let mut all: Vec<Seen<'a>> = Vec::new();
     for (run, report) in case.survey.runs.iter().enumerate() {
-        let view: &RunView = report.view;
+        let view: &'a RunView = report.view;
         for (index, spec) in view.started.measures.iter().enumerate() {
-            let mut frame = MeasureFrame::new(&spec.kind);
-            view.tests.iter().filter_map(|test| test.measures.get(index)).for_each(|one| frame.merge(one));
-            if frame.count > 0 {
-                all.push(Seen { run, spec, frame, limit: limit(view, &spec.name) });
+            let tests = view.started.tests.iter().zip(&view.tests);
+            let with = tests.filter_map(|(meta, totals)| {
+                let frame = totals.measures.get(index).filter(|frame| frame.count > 0)?;
+                Some((totals, meta, frame))
+            });
+            let busiest = with.max_by(|a, b| rate(a.0).total_cmp(&rate(b.0)));
+            if let Some((_, meta, frame)) = busiest {
+                // of several records the last one counts
+                all.retain(|one| one.spec.name != spec.name);
+                all.push(Seen { run, test: &meta.name, spec, frame, limit: limit(view, &spec.name) });
             }
         }
     }
     all
+}
+
+fn rate(totals: &Totals) -> f64 {
+    let seconds = totals.covered.as_secs_f64();
+    if seconds > 0.0 { totals.all.of(Outcome::Ok) as f64 / seconds } else { 0.0 }
 }
 
 fn limit(view: &RunView, name: &str) -> Option<f64> {
@@ -53,11 +65,12 @@ impl Seen<'_> {
     fn show(&self, value: f64) -> String {
         let unit = &self.spec.unit;
         let blank = if unit.is_empty() || unit == "%" { "" } else { " " };
-        format!("{}{blank}{unit}", show_number(value))
+        format!("{}{blank}{unit}", short(value))
     }
 
     fn from(&self) -> String {
-        format!("value `{}`, {} readings, {}", self.spec.name, self.frame.count, mark(self.run))
+        let (name, count) = (&self.spec.name, self.frame.count);
+        format!("value `{name}` in {}, {count} readings, {}", self.test, mark(self.run))
     }
 }
 
@@ -151,7 +164,7 @@ pub(super) fn cache(case: &Case<'_>) -> Vec<Line> {
     }
     rows.push(match evicted {
         Some(count) if count >= 1.0 => {
-            Line::new("memory", "more", format!("{} entries had to go", show_number(count)))
+            Line::new("memory", "more", format!("{} entries had to go", short(count)))
         }
         Some(_) => Line::new("memory", "as it is", "nothing was evicted"),
         None => Line::unknown("memory", "evictions were not measured"),

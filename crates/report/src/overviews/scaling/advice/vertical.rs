@@ -79,12 +79,12 @@ fn recommended(case: &Case<'_>) -> Line {
         format!(" ({:.0} to {:.0} at 95 %)", at(low), at(high))
     });
     let why = format!(
-        "{} at {} CPU seconds an operation, at most {} busy; if nothing else gives way before",
+        "{} at {} of CPU each, at most {} busy; if nothing else gives way before",
         format_args!("{} operations a second", show_number(operations)),
-        show_number(demand.each * scale),
+        Ns::from_secs_f64(demand.each * scale),
         show_share(COMFORT)
     );
-    Line::new(WHAT, format!("{needed:.0} CPUs{ends}"), why)
+    Line::new(WHAT, format!("{needed:.0} CPU{}{ends}", if needed > 1.0 { "s" } else { "" }), why)
 }
 
 fn when(case: &Case<'_>) -> Line {
