@@ -77,6 +77,12 @@ fn linear(levels: &Levels, efficiency: &[f64]) -> Option<f64> {
 }
 
 impl Scaling {
+    /// The law, if the levels tell contention or coherency at all; else they lie on no curve.
+    pub fn lawful(&self) -> Option<&Law> {
+        let open = |estimate: &usl::Estimate| !estimate.high.is_finite();
+        self.law.as_ref().ok().filter(|law| !(open(&law.contention) && open(&law.coherency)))
+    }
+
     /// The largest load measured; 0 without levels.
     pub fn largest(&self) -> f64 {
         self.levels.levels.last().map_or(0.0, |level| level.load)

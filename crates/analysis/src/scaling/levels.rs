@@ -120,6 +120,9 @@ fn level(view: &RunView, index: usize, over: &Over) -> Result<Level, String> {
     if errors > ERRORS {
         return Err(format!("{} errors", crucible_core::units::show_share(errors)));
     }
+    if late(view, totals) {
+        return Err("the load generator was late: it was the bottleneck".into());
+    }
     let throughput = ok as f64 / seconds;
     let service = all.service.mean();
     let load = match (over, meta.model) {
@@ -145,6 +148,17 @@ fn level(view: &RunView, index: usize, over: &Over) -> Result<Level, String> {
         p95: crate::totals::judged_response(all).quantile(0.95),
         series: readings(totals),
     })
+}
+
+/// Lateness says something from so many operations on.
+const TELLING: u64 = 200;
+
+/// Whether the generator was later than the plan allows.
+fn late(view: &RunView, totals: &Totals) -> bool {
+    let (lag, median) = (&totals.lag.generator, totals.all.response.quantile(0.5));
+    let share = median.map_or(0.0, |median| median.0 as f64 * view.started.lateness_share);
+    let allowed = view.started.lateness_floor.max(Ns(share as u64));
+    lag.count() >= TELLING && lag.quantile(0.99).is_some_and(|late| late > allowed)
 }
 
 /// The users that were there on average, or the number asked for where it differs by little.

@@ -25,7 +25,7 @@ fn make(survey: &Survey<'_>) -> Told {
         survey.of(Kind::Capacity).filter_map(|(index, run)| Some((index, found::capacity(run)?))).collect();
     let advice = advice::advice(survey, &load, instances.as_ref(), &capacities);
     // what was asked is how it scales: without a law over anything it was not answered
-    let lawful = load.iter().chain(&instances).any(|growth| growth.scaling.law.is_ok());
+    let lawful = load.iter().chain(&instances).any(|growth| growth.scaling.lawful().is_some());
     let verdict = if lawful { Verdict::Pass } else { Verdict::Inconclusive };
 
     let mut page = Page { title: "Capacity and scaling".into(), ..Page::default() };
@@ -129,5 +129,7 @@ fn capacity_json(run: usize, capacity: &Capacity, survey: &Survey<'_>) -> Value 
 
 /// The growth over load that tells most: the one with the most levels.
 pub(super) fn best<'g>(growths: &'g [Growth]) -> Option<&'g Growth> {
-    growths.iter().max_by_key(|growth| (growth.scaling.law.is_ok(), growth.scaling.levels.levels.len()))
+    growths
+        .iter()
+        .max_by_key(|growth| (growth.scaling.lawful().is_some(), growth.scaling.levels.levels.len()))
 }

@@ -144,8 +144,8 @@ pub(super) fn scaling(survey: &Survey<'_>) -> Answer {
         let answer = |status, said: String| {
             Answer::new(status, "universal scalability law", growth.runs.clone(), vec![said])
         };
-        return match &growth.scaling.law {
-            Ok(law) => answer(
+        return match (growth.scaling.lawful(), &growth.scaling.law) {
+            (Some(law), _) => answer(
                 Status::Yes,
                 format!(
                     "efficiency {} at {} {}; contention {}, coherency {:.2e}",
@@ -156,12 +156,17 @@ pub(super) fn scaling(survey: &Survey<'_>) -> Answer {
                     law.coherency.value
                 ),
             ),
-            Err(refusal) => answer(Status::NotDecided, format!("no law over instances: {}", refusal.why)),
+            (None, Ok(_)) => answer(
+                Status::NotDecided,
+                "the records lie on no curve: repeat them, on a quiet machine".into(),
+            ),
+            (None, Err(refusal)) => {
+                answer(Status::NotDecided, format!("no law over instances: {}", refusal.why))
+            }
         };
     }
     let load = over_load(survey);
-    let best = super::super::scaling::best(&load)
-        .and_then(|growth| Some((growth, growth.scaling.law.as_ref().ok()?)));
+    let best = super::super::scaling::best(&load).and_then(|growth| Some((growth, growth.scaling.lawful()?)));
     let command = "crucible report RUN,RUN,RUN,RUN --format scaling --at 1,2,4,8";
     match best {
         Some((growth, law)) => {

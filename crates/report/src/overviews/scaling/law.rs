@@ -75,12 +75,17 @@ fn shown(estimate: &Estimate, show: &dyn Fn(f64) -> String) -> String {
 
 fn said(scaling: &Scaling) -> Vec<String> {
     let mut list = vec![linear(scaling)];
-    match &scaling.law {
-        Ok(law) => {
+    match (&scaling.law, scaling.lawful()) {
+        (Ok(_), Some(law)) => {
             list.extend(limits(scaling, law));
             list.push(peak(scaling, law));
         }
-        Err(refusal) => list.push(format!("no scalability law: {}", refusal.why)),
+        (Ok(law), None) => list.push(format!(
+            "no scalability law: the levels lie on no curve, they scatter by {}; measure each longer, on a machine that does \
+             nothing else",
+            show_share(law.noise)
+        )),
+        (Err(refusal), _) => list.push(format!("no scalability law: {}", refusal.why)),
     }
     list
 }
