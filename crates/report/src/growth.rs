@@ -1,7 +1,7 @@
 //! From several records to levels of load: the ladder of a step test or of a capacity search, or one figure for each of
 //! several records by their instances or cores.
 
-use crate::survey::{Kind, Survey};
+use crate::survey::{Kind, Survey, mark};
 use crate::{Report, found};
 use crucible_analysis::scaling::{Demand, Level, Levels, Over, Scaling, demands, ladders, scaling};
 use crucible_core::Outcome;
@@ -17,19 +17,25 @@ pub(crate) struct Growth {
     pub(crate) demands: Vec<Demand>,
 }
 
-/// Over load: a ladder for each step test and each search. Those with fewer than two levels say nothing.
-pub(crate) fn over_load(survey: &Survey<'_>) -> Vec<Growth> {
-    let mut all = Vec::new();
+/// Over load: a ladder for each step test and each search. Those with fewer than two levels say nothing, and why stands
+/// beside.
+pub(crate) fn over_load(survey: &Survey<'_>) -> (Vec<Growth>, Vec<String>) {
+    let (mut all, mut silent) = (Vec::new(), Vec::new());
     for (index, run) in survey.runs.iter().enumerate() {
         if !matches!(run.kind(), Kind::Load | Kind::Capacity) {
             continue;
         }
-        for levels in ladders(run.view).into_iter().filter(|ladder| ladder.levels.len() > 1) {
+        for levels in ladders(run.view) {
+            if levels.levels.len() < 2 {
+                let why = levels.left_out.first().map_or("one level alone", String::as_str);
+                silent.push(format!("{} {}: {why}", mark(index), levels.test));
+                continue;
+            }
             let demands = demands(&run.view.started, &levels);
             all.push(Growth { runs: vec![index], scaling: scaling(levels), demands });
         }
     }
-    all
+    (all, silent)
 }
 
 /// Over instances or cores: one figure of each record that has a number. `None` if no numbers were asked for.

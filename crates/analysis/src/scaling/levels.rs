@@ -2,7 +2,7 @@
 
 use crate::totals::Totals;
 use crate::view::RunView;
-use crucible_core::{Ns, Outcome};
+use crucible_core::{Frame, Ns, Outcome};
 use crucible_record::Model;
 
 /// What the load of a level counts.
@@ -66,6 +66,8 @@ const FEWEST: u64 = 30;
 const SHORTEST: f64 = 1.0;
 /// Share of arrivals that must have ended in their phase: below, the backlog grew, and there was no steady level.
 const KEPT_UP: f64 = 0.97;
+/// Times that a user must have gone round.
+const ROUNDS: f64 = 2.0;
 /// Errors beyond this share: the system did not do the work that is counted.
 const ERRORS: f64 = 0.05;
 
@@ -111,12 +113,12 @@ fn name_of(view: &RunView, phase: usize, of: usize) -> String {
 
 fn level(view: &RunView, index: usize, over: &Over) -> Result<Level, String> {
     let (meta, totals) = (&view.started.phases[index], &view.phases[index]);
-    let all = &totals.all;
-    let (ok, seconds) = (all.of(Outcome::Ok), totals.covered.as_secs_f64());
+    let main = main_of(view, totals);
+    let (ok, seconds) = (main.of(Outcome::Ok), totals.covered.as_secs_f64());
     if ok < FEWEST || seconds < SHORTEST {
         return Err(format!("{ok} operations in {} are too few", Ns::from_secs_f64(seconds)));
     }
-    let errors = all.error_rate().unwrap_or(0.0);
+    let errors = totals.all.error_rate().unwrap_or(0.0);
     if errors > ERRORS {
         return Err(format!("{} errors", crucible_core::units::show_share(errors)));
     }
@@ -124,30 +126,38 @@ fn level(view: &RunView, index: usize, over: &Over) -> Result<Level, String> {
         return Err("the load generator was late: it was the bottleneck".into());
     }
     let throughput = ok as f64 / seconds;
-    let service = all.service.mean();
+    let service = main.service.mean();
     let load = match (over, meta.model) {
         (Over::Concurrency, Model::Open) => {
+            let all = &totals.all;
             if (all.ended() as f64) < KEPT_UP * all.planned as f64 || all.of(Outcome::Dropped) > 0 {
                 return Err("overload: the backlog grew, there was no steady level".into());
             }
             throughput * service.map_or(0.0, Ns::as_secs_f64)
         }
-        (Over::Users, Model::Closed) => users(view, index, meta.max_users),
+        (Over::Users, Model::Closed) => {
+            let users = users(view, index, meta.max_users);
+            if (totals.all_iterations().completed as f64) < ROUNDS * users {
+                return Err("too short: users went round less than twice".into());
+            }
+            users
+        }
         _ => return Err("another kind of load than the others".into()),
     };
     if load < 1.0 {
         return Err(format!("less than one operation at a time ({load:.2})"));
     }
-    Ok(Level {
-        name: String::new(),
-        load,
-        throughput,
-        seconds,
-        errors,
-        service,
-        p95: crate::totals::judged_response(all).quantile(0.95),
-        series: readings(totals),
-    })
+    let p95 = crate::totals::judged_response(&main).quantile(0.95);
+    let series = readings(totals);
+    Ok(Level { name: String::new(), load, throughput, seconds, errors, service, p95, series })
+}
+
+/// What users do again and again: how they come and go is no steady work.
+fn main_of(view: &RunView, totals: &Totals) -> Frame {
+    let mut sum = Frame::new(0);
+    let steps = view.started.steps.iter().zip(&totals.steps);
+    steps.filter(|(step, _)| step.role == "main").for_each(|(_, frame)| sum.merge(frame));
+    sum
 }
 
 /// Lateness says something from so many operations on.
@@ -161,15 +171,19 @@ fn late(view: &RunView, totals: &Totals) -> bool {
     lag.count() >= TELLING && lag.quantile(0.99).is_some_and(|late| late > allowed)
 }
 
-/// The users that were there on average, or the number asked for where it differs by little.
+/// The users that were there on average, or the number asked for where it differs by little. They are counted at the ends
+/// of windows; at the end of the last one those of the phase have gone.
 fn users(view: &RunView, phase: usize, asked: u64) -> f64 {
-    let own = view.timeline.points().iter().filter(|point| usize::from(point.phase) == phase);
-    let (time, sum) = own.fold((0.0, 0.0), |(time, sum), point| {
-        (time + point.seconds(), sum + point.seconds() * point.users_active as f64)
-    });
-    let (mean, asked) = (if time > 0.0 { sum / time } else { 0.0 }, asked as f64);
-    // at the end of the last window everybody has gone
-    if mean < 0.75 * asked { mean.max(1.0) } else { asked }
+    let own: Vec<_> =
+        view.timeline.points().iter().filter(|point| usize::from(point.phase) == phase).collect();
+    let inner = &own[..own.len().saturating_sub(1)];
+    let time: f64 = inner.iter().map(|point| point.seconds()).sum();
+    let sum: f64 = inner.iter().map(|point| point.seconds() * point.users_active as f64).sum();
+    let asked = asked as f64;
+    match time > 0.0 && sum < 0.9 * asked * time {
+        true => (sum / time).max(1.0),
+        false => asked,
+    }
 }
 
 fn readings(totals: &Totals) -> Vec<Option<(f64, f64)>> {

@@ -20,7 +20,7 @@ pub(super) const OVERVIEW: Overview = Overview {
 };
 
 fn make(survey: &Survey<'_>) -> Told {
-    let (load, instances) = (over_load(survey), over_instances(survey));
+    let ((load, silent), instances) = (over_load(survey), over_instances(survey));
     let capacities: Vec<(usize, Capacity)> =
         survey.of(Kind::Capacity).filter_map(|(index, run)| Some((index, found::capacity(run)?))).collect();
     let advice = advice::advice(survey, &load, instances.as_ref(), &capacities);
@@ -37,6 +37,7 @@ fn make(survey: &Survey<'_>) -> Told {
         page.heading("How throughput grows");
         let plan = survey.runs.first().map_or("PLAN".into(), |run| plan_word(&run.view.started));
         page.text("Not known: none of these records has several steady levels of load.");
+        page.list(silent);
         page.blocks.push(crate::page::Block::Command(format!("crucible capacity {plan} --within 5m")));
     }
     page.heading("Scaling recommendations");

@@ -165,7 +165,7 @@ pub(super) fn scaling(survey: &Survey<'_>) -> Answer {
             }
         };
     }
-    let load = over_load(survey);
+    let (load, _) = over_load(survey);
     let best = super::super::scaling::best(&load).and_then(|growth| Some((growth, growth.scaling.lawful()?)));
     let command = "crucible report RUN,RUN,RUN,RUN --format scaling --at 1,2,4,8";
     match best {

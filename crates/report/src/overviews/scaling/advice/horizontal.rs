@@ -145,6 +145,16 @@ fn measured(levels: &[Level], load: f64, shown: &str, headroom: f64, why: &str) 
 fn alone(case: &Case<'_>, capacity: &Capacity, load: f64, shown: &str) -> Line {
     const WHAT: &str = "recommended instances";
     let units = case.survey.asked.instances.unwrap_or(1.0);
+    if let Answer::NoEdge(highest) = &capacity.answer
+        && load <= highest * (1.0 - capacity.headroom)
+    {
+        let carried = capacity.show(*highest);
+        return Line::new(
+            WHAT,
+            short(units),
+            format!("{carried} were carried, and nothing gave way up to there"),
+        );
+    }
     let Answer::Edge(edge) = &capacity.answer else {
         return Line::unknown(WHAT, format!("the capacity is {}: {}", capacity.words(), capacity.sure()));
     };
@@ -155,7 +165,7 @@ fn alone(case: &Case<'_>, capacity: &Capacity, load: f64, shown: &str) -> Line {
         "{shown} over {} to {} for each {}, with {} headroom ({} by the most likely value, {lucky} by the upper end)",
         capacity.show(edge.low),
         capacity.show(edge.high),
-        if units == 1.0 { "instance".into() } else { format!("{} instances", short(units)) },
+        if units == 1.0 { "instance".into() } else { instances(units) },
         show_share(capacity.headroom),
         short(likely)
     );
@@ -199,14 +209,14 @@ fn triggers(case: &Case<'_>, current: Option<f64>) -> [Line; 2] {
     let mut up = Line::new(
         UP,
         format!("load > {} for {UP_AFTER}", shown(recommended)),
-        format!("the recommended maximum of {} instances, {}", short(count), mark(*run)),
+        format!("the recommended maximum of {}, {}", instances(count), mark(*run)),
     );
     let mut down = Line::new(
         DOWN,
         format!("load < {} for {DOWN_AFTER}", shown(recommended * share)),
         format!(
-            "of {} instances: one fewer then stays {} below the trigger",
-            short(count + 1.0),
+            "of {}: one fewer then stays {} below the trigger",
+            instances(count + 1.0),
             show_share(capacity.headroom)
         ),
     );
@@ -229,4 +239,8 @@ fn triggers(case: &Case<'_>, current: Option<f64>) -> [Line; 2] {
 
 fn percent(share: f64) -> String {
     format!("{:.0}%", share * 100.0)
+}
+
+fn instances(count: f64) -> String {
+    if count == 1.0 { "1 instance".into() } else { format!("{} instances", short(count)) }
 }
