@@ -124,7 +124,8 @@ fn invalid(run: &Report<'_>, test: usize) -> Option<String> {
         .next()
 }
 
-/// Tests that stand in a plan and in no record of it. A short form, `load (quick)`, is tested where `load` is.
+/// Tests that stand in a plan and in no record of it. A short form, `load (quick)` or `load-quick`, is
+/// tested where `load` is.
 pub(crate) fn not_run(survey: &Survey<'_>) -> Vec<NotRun> {
     let mut out: Vec<NotRun> = Vec::new();
     let run_of = |plan: &str, test: &str| {
@@ -132,6 +133,7 @@ pub(crate) fn not_run(survey: &Survey<'_>) -> Vec<NotRun> {
         let mut tests = of_plan.flat_map(|(_, run)| run.view.started.tests.iter());
         tests.any(|known| {
             let whole = test.rsplit_once(" (").map_or(test, |(whole, _)| whole);
+            let whole = whole.strip_suffix("-quick").unwrap_or(whole);
             known.name == test || known.name == whole
         })
     };
