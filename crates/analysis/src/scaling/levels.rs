@@ -68,6 +68,8 @@ const SHORTEST: f64 = 1.0;
 const KEPT_UP: f64 = 0.97;
 /// Times that a user must have gone round.
 const ROUNDS: f64 = 2.0;
+/// Share of a phase after which its users may be on their way out.
+const WHOLE: f64 = 0.97;
 /// Errors beyond this share: the system did not do the work that is counted.
 const ERRORS: f64 = 0.05;
 
@@ -172,13 +174,15 @@ fn late(view: &RunView, totals: &Totals) -> bool {
 }
 
 /// The users that were there on average, or the number asked for where it differs by little. They are counted at the ends
-/// of windows; at the end of the last one those of the phase have gone.
+/// of windows; where the phase is at its end they have gone.
 fn users(view: &RunView, phase: usize, asked: u64) -> f64 {
     let own: Vec<_> =
         view.timeline.points().iter().filter(|point| usize::from(point.phase) == phase).collect();
-    let inner = &own[..own.len().saturating_sub(1)];
-    let time: f64 = inner.iter().map(|point| point.seconds()).sum();
-    let sum: f64 = inner.iter().map(|point| point.seconds() * point.users_active as f64).sum();
+    let begun = view.phases[phase].from.unwrap_or_default();
+    let end = begun + Ns((view.started.phases[phase].length.0 as f64 * WHOLE) as u64);
+    let inner = || own[..own.len().saturating_sub(1)].iter().filter(|point| point.to < end);
+    let time: f64 = inner().map(|point| point.seconds()).sum();
+    let sum: f64 = inner().map(|point| point.seconds() * point.users_active as f64).sum();
     let asked = asked as f64;
     match time > 0.0 && sum < 0.9 * asked * time {
         true => (sum / time).max(1.0),
