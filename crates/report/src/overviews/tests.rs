@@ -108,6 +108,26 @@ fn an_operation_costs_what_the_readings_say() {
     assert_eq!(demand["component"], "api");
 }
 
+#[test]
+fn a_machine_that_others_keep_busy_tells_nothing_of_its_cpus() {
+    let steps = [1, 2, 4, 8].map(|n| Step::closed(n, 30.0 * n as f64));
+    let value = |busy: f64| {
+        let mut events = ladder::end(ladder::climb("r1", &steps, Model::Closed), steps.len());
+        for event in &mut events {
+            if let crucible_record::RunEvent::Reading(reading) = event {
+                reading.values[2].1 = busy;
+            }
+        }
+        let made = Made::of(events);
+        let said = told("scaling", &[made.report()], &Asked::default());
+        let vertical = &said.json["recommendations"][1]["recommendations"];
+        assert_eq!(vertical[1]["what"], "recommended resources", "{vertical}");
+        vertical[1]["value"].clone()
+    };
+    // `api` uses 0.58 of 2 CPUs at most
+    assert_eq!((value(0.4), value(0.97)), ("as they are".into(), "not known".into()));
+}
+
 fn search_at(run: &str, estimate: f64) -> Made {
     let trials = [0.25, 0.5, 0.75, 0.95].map(|share| Step {
         users: 50,

@@ -131,8 +131,12 @@ fn told(capacity: &Capacity, mark: &str) -> Vec<String> {
     let recommended = capacity.recommended.map_or("no load recommended".to_owned(), |load| {
         format!("recommended at most {}", capacity.show(load))
     });
+    let sure = match &capacity.answer {
+        Found::Edge(_) => format!("confidence {}", capacity.sure()),
+        _ => capacity.sure(),
+    };
     vec![
-        format!("{mark} max load {}{interval}; confidence {}", capacity.words(), capacity.sure()),
+        format!("{mark} max load {}{interval}; {sure}", capacity.words()),
         format!("{mark} {breaking}; {recommended}"),
     ]
 }
@@ -221,7 +225,13 @@ pub(super) fn regression(survey: &Survey<'_>) -> Answer {
         said.push(format!("{}: {b} against {a}: {words}", compared.test));
     }
     let runs = survey.baselines.iter().flat_map(|one| one.runs.iter().filter_map(place)).collect();
-    Answer::new(status, "interleaved slices or runs", runs, said)
+    let answer = Answer::new(status, "interleaved slices or runs", runs, said);
+    match status {
+        Status::NotDecided => {
+            answer.by(format!("crucible compare --duet {} --target OLD --target NEW --for 10m", plan(survey)))
+        }
+        _ => answer,
+    }
 }
 
 /// Whether the limiters do what is believed of them.

@@ -59,6 +59,9 @@ impl Section {
     }
 }
 
+/// Share of a machine's CPU from which nothing runs undisturbed on it.
+const CROWDED: f64 = 0.9;
+
 /// What all sections look at.
 struct Case<'a> {
     survey: &'a Survey<'a>,
@@ -108,6 +111,17 @@ impl Case<'_> {
             let own = |one: &(&Demand, f64, usize)| self.component(one.2, one.0) != "host";
             own(a).cmp(&own(b)).then((a.0.at_most.0 / a.1).total_cmp(&(b.0.at_most.0 / b.1)))
         })
+    }
+
+    /// How busy the machine as a whole was at the highest steady throughput, if it was so busy that no component's own figure
+    /// says what gives way: generator and others may share it.
+    fn crowded(&self) -> Option<f64> {
+        let growth = self.load?;
+        let series = &self.survey.runs[*growth.runs.first()?].view.started.series;
+        let host = series.iter().position(|meta| meta.component == "host" && meta.name == "cpu")?;
+        let levels = &growth.scaling.levels.levels;
+        let top = levels.iter().max_by(|a, b| a.throughput.total_cmp(&b.throughput))?;
+        top.series.get(host).copied().flatten().map(|(mean, _)| mean).filter(|mean| *mean >= CROWDED)
     }
 
     fn component(&self, run: usize, demand: &Demand) -> &str {

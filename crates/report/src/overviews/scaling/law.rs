@@ -131,9 +131,12 @@ fn limits(scaling: &Scaling, law: &Law) -> Vec<String> {
         (true, true) => "coherency limits most: work is spent on agreement between what runs at once",
         (true, false) => "contention limits: work waits for other work (a lock, a pool, a queue)",
         (false, true) => "coherency limits: work is spent on agreement between what runs at once",
+        (false, false) if law.efficiency(n) < LINEAR - law.noise => {
+            "something limits, but the levels scatter too much to tell contention from coherency"
+        }
         (false, false) => "nothing that limits was shown up to the highest load measured",
     };
-    let costs = match a.low > 0.0 || b.low > 0.0 {
+    let costs = match a.low > 0.0 || b.low > 0.0 || law.efficiency(n) < LINEAR - law.noise {
         true => format!(
             "; at {} it costs {}",
             shown_load(&scaling.levels.over, n),

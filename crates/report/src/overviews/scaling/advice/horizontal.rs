@@ -231,7 +231,11 @@ fn triggers(case: &Case<'_>, current: Option<f64>) -> [Line; 2] {
             up.value = format!("{component} CPU > {} or {}", percent(share_up), up.value);
             down.value = format!("{component} CPU < {} and {}", percent(share_down), down.value);
         } else {
-            up.from = format!("{}; {words}: too little to go by, something else gives way first", up.from);
+            let reason = match case.crowded() {
+                Some(_) => "too little to go by, on a machine that others kept busy",
+                None => "too little to go by, something else gives way first",
+            };
+            up.from = format!("{}; {words}: {reason}", up.from);
         }
     }
     [up, down]

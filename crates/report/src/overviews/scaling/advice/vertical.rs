@@ -53,6 +53,9 @@ fn recommended(case: &Case<'_>) -> Line {
         return Line::unknown(WHAT, "it is not known how many CPUs there are");
     };
     if demand.at_most.0 / limit < IDLE {
+        if let Some(busy) = case.crowded() {
+            return Line::unknown(WHAT, crowded(case.component(run, demand), demand.at_most.0 / limit, busy));
+        }
         let used = show_share(demand.at_most.0 / limit);
         let why = format!(
             "{} CPU was at {used} of its limit at the highest steady load: more CPU would not help, something else gives way",
@@ -87,6 +90,16 @@ fn recommended(case: &Case<'_>) -> Line {
     Line::new(WHAT, format!("{needed:.0} CPU{}{ends}", if needed > 1.0 { "s" } else { "" }), why)
 }
 
+/// Why nothing follows from a machine that others keep busy.
+fn crowded(component: &str, used: f64, busy: f64) -> String {
+    format!(
+        "{component} used {} of the CPUs, but the machine was {} busy: others (the generator?) took what it may have wanted; \
+         measure with the system on a machine of its own",
+        show_share(used),
+        show_share(busy)
+    )
+}
+
 fn when(case: &Case<'_>) -> Line {
     const WHAT: &str = "when to scale";
     let Some((demand, limit, run)) = case.busiest() else {
@@ -99,6 +112,7 @@ fn when(case: &Case<'_>) -> Line {
             format!("beyond {} operations a second", show_number(rate)),
             format!("{component} CPU then passes {} (utilisation law)", show_share(COMFORT)),
         ),
+        _ if case.crowded().is_some() => Line::unknown(WHAT, "for the same reason"),
         _ => Line::new(
             WHAT,
             "not by CPU",
