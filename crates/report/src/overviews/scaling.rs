@@ -129,7 +129,7 @@ fn capacity_json(run: usize, capacity: &Capacity, survey: &Survey<'_>) -> Value 
 }
 
 /// The growth over load that tells most: the one with the most levels.
-pub(super) fn best<'g>(growths: &'g [Growth]) -> Option<&'g Growth> {
+pub(super) fn best(growths: &[Growth]) -> Option<&Growth> {
     growths
         .iter()
         .max_by_key(|growth| (growth.scaling.lawful().is_some(), growth.scaling.levels.levels.len()))
