@@ -13,7 +13,6 @@ pub(crate) fn started(run: &str) -> RunStarted {
         plan: "classroom".into(),
         plan_hash: "ab12".into(),
         plan_text: "name: classroom\n".into(),
-        plan_file: "suites/classroom".into(),
         seed: u64::MAX,
         target: "http://127.0.0.1:1".into(),
         scenarios: vec![ScenarioMeta { name: "pupil".into(), weight: 0.7 }],
@@ -34,7 +33,6 @@ pub(crate) fn started(run: &str) -> RunStarted {
             thresholds: vec!["*: p95 <= 500ms".into()],
             load: "50 users for 2m".into(),
         }],
-        other_tests: vec![TestMeta { name: "stress".into(), ..TestMeta::default() }],
         phases: vec![PhaseMeta {
             name: "hold".into(),
             test: 0,

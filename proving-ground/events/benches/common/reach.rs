@@ -22,6 +22,8 @@ pub struct Point {
     pub peak: u64,
     /// CPUs that were busy, on average.
     pub cpus: f64,
+    /// Share of the whole machine's CPU time that was used, by whomever.
+    pub machine: f64,
 }
 
 /// Share of the CPUs that must be busy for them to be what holds it.
@@ -39,7 +41,7 @@ pub fn measure(
     length: Duration,
 ) -> Point {
     reset_peak();
-    let (held, spent) = (counted().live(), cpu_seconds());
+    let (held, spent, machine) = (counted().live(), cpu_seconds(), machine());
     let bus = start(architecture, Settings::default());
     populate(&*bus, services, 0);
     let (stop, published) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -74,7 +76,29 @@ pub fn measure(
         errors: lost as f64 / statistics.received.max(1) as f64,
         peak: counted().peak.saturating_sub(held),
         cpus: (cpu_seconds() - spent) / seconds,
+        machine: busy(machine, self::machine()),
     }
+}
+
+/// CPU time of the machine since its start, idle and in all, in the kernel's ticks.
+fn machine() -> (f64, f64) {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let ticks: Vec<f64> = stat
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(1)
+        .take(8)
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    // user, nice, system, idle, waiting for a disk, ...
+    (ticks.iter().skip(3).take(2).sum(), ticks.iter().sum())
+}
+
+fn busy(before: (f64, f64), after: (f64, f64)) -> f64 {
+    let all = after.1 - before.1;
+    if all > 0.0 { 1.0 - (after.0 - before.0) / all } else { 0.0 }
 }
 
 /// What holds throughput where it no longer grows, by the suite's five names; the points are of rising numbers of publishers.
@@ -93,9 +117,20 @@ pub fn bottlenecks(points: &[Point], available: usize) -> Vec<String> {
         Some(pair) => format!("throughput no longer grows from {} publishers on", pair[0].publishers),
         None => "throughput still grew at the most publishers".into(),
     };
+    let others = busy < BUSY && best.machine >= BUSY;
     vec![
-        if busy >= BUSY { format!("CPU: yes; {cpu}") } else { format!("CPU: no; {cpu}") },
+        match busy >= BUSY {
+            true => format!("CPU: yes; {cpu}"),
+            false if others => {
+                format!(
+                    "CPU: not known; {cpu}, but others kept the machine {:.0} % busy",
+                    100.0 * best.machine
+                )
+            }
+            false => format!("CPU: no; {cpu}"),
+        },
         match flat {
+            Some(_) if others => format!("thread contention: not known, for the same reason; {grows}"),
             Some(_) if busy < BUSY => format!("thread contention: yes; {grows} while CPUs are idle"),
             _ => format!("thread contention: not shown; {grows}"),
         },
