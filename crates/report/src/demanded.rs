@@ -6,6 +6,7 @@ use crate::{Report, found};
 use crucible_analysis::requirements::{self, Demand, Untested};
 use crucible_analysis::{Judgement, Verdict};
 use crucible_core::units::group;
+use crucible_record::TestMeta;
 
 /// An answer to a demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,11 +132,7 @@ pub(crate) fn not_run(survey: &Survey<'_>) -> Vec<NotRun> {
     let run_of = |plan: &str, test: &str| {
         let of_plan = survey.of(Kind::Load).filter(|(_, run)| run.view.started.plan == plan);
         let mut tests = of_plan.flat_map(|(_, run)| run.view.started.tests.iter());
-        tests.any(|known| {
-            let whole = test.rsplit_once(" (").map_or(test, |(whole, _)| whole);
-            let whole = whole.strip_suffix("-quick").unwrap_or(whole);
-            known.name == test || known.name == whole
-        })
+        tests.any(|known| known.name == test || known.name == whole(test))
     };
     // the newest record of a plan says what the plan is
     let mut newest: Vec<&Report<'_>> = survey.runs.iter().collect();
@@ -147,7 +144,13 @@ pub(crate) fn not_run(survey: &Survey<'_>) -> Vec<NotRun> {
             continue;
         }
         seen.push(&started.plan);
-        for test in started.other_tests.iter().filter(|test| !run_of(&started.plan, &test.name)) {
+        let missing = started.other_tests.iter().filter(|test| !run_of(&started.plan, &test.name));
+        // where the whole is missing, too, the short form is not named
+        let short = |test: &&TestMeta| {
+            whole(&test.name) != test.name
+                && started.other_tests.iter().any(|it| it.name == whole(&test.name))
+        };
+        for test in missing.filter(|test| !short(test)) {
             let demands = requirements::untested(started, test);
             out.push(NotRun {
                 plan: started.plan.clone(),
@@ -159,6 +162,12 @@ pub(crate) fn not_run(survey: &Survey<'_>) -> Vec<NotRun> {
         }
     }
     out
+}
+
+/// The test that one is a short form of; itself if it is none.
+fn whole(test: &str) -> &str {
+    let whole = test.rsplit_once(" (").map_or(test, |(whole, _)| whole);
+    whole.strip_suffix("-quick").unwrap_or(whole)
 }
 
 /// Whether a wanted load is carried, by each capacity that is known.

@@ -101,12 +101,15 @@ pub(crate) fn started(run: &str, steps: &[Step], model: Model) -> RunStarted {
             ],
             load: text("1 to 64 users"),
         }],
-        other_tests: vec![TestMeta {
-            name: text("peak (long)"),
-            scenarios: vec![0],
-            thresholds: vec![text("* p99 target<=1s acceptable<=2s"), text("each errors target<=1%")],
-            load: text("1000 users for 10m"),
-        }],
+        other_tests: vec![
+            TestMeta { name: text("steps (quick)"), ..TestMeta::default() },
+            TestMeta {
+                name: text("peak (long)"),
+                scenarios: vec![0],
+                thresholds: vec![text("* p99 target<=1s acceptable<=2s"), text("each errors target<=1%")],
+                load: text("1000 users for 10m"),
+            },
+        ],
         phases: steps.iter().map(phase).collect(),
         series: vec![one("api", "cpu", "cores"), one("api", "memory", "bytes"), one("host", "cpu", "share")],
         lateness_floor: Ns::from_millis(1),
@@ -183,7 +186,7 @@ pub(crate) fn search(run: &str, trials: &[Step], estimate: f64) -> Vec<RunEvent>
     let trial = |index: usize| TestMeta {
         name: format!("trial {}: {}/s", index + 1, trials[index].throughput.round()),
         thresholds: Vec::new(),
-        ..tests[0].clone()
+        ..tests[tests.len() - 1].clone()
     };
     phases.iter_mut().enumerate().for_each(|(index, phase)| phase.test = index as u16);
     let planned = Planned { tests: (0..trials.len()).map(trial).collect(), phases };

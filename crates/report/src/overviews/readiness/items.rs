@@ -51,7 +51,7 @@ pub(super) fn targets(survey: &Survey<'_>) -> Answer {
     if status == Status::Yes { answer } else { answer.by(command) }
 }
 
-fn shortened(mut list: Vec<String>) -> Vec<String> {
+pub(super) fn shortened(mut list: Vec<String>) -> Vec<String> {
     if list.len() > TOLD {
         let more = list.len() - TOLD;
         list.truncate(TOLD);

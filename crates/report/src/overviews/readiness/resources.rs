@@ -23,20 +23,23 @@ pub(super) fn within(survey: &Survey<'_>) -> Answer {
             None => answer.by(format!("crucible run {}", plan(survey))),
         };
     };
-    let said = own.iter().map(|one| {
+    let kept = own.iter().filter(|one| one.status == Status::Yes).count();
+    let mut said = vec![format!("{kept} of {} limits kept", own.len())];
+    let others = own.iter().filter(|one| one.status != Status::Yes).map(|one| {
         let judgement = &one.demand.judgement;
         let (limit, shown) = (&one.demand.limit, judgement.shown());
         format!(
-            "{} in {} {}: {shown}, {limit}: {}",
+            "{}: {} in {} {}, {limit}, is {shown}",
+            one.status.word(),
             figure(judgement),
             mark(one.run),
-            one.test,
-            one.status.word()
+            one.test
         )
     });
+    said.extend(super::items::shortened(others.collect()));
     let mut runs: Vec<usize> = own.iter().map(|one| one.run).collect();
     runs.dedup();
-    Answer::new(status, "readings on the run's clock", runs, said.collect())
+    Answer::new(status, "readings on the run's clock", runs, said)
 }
 
 /// Whether something grows without end, where a criterion of the run says so.
