@@ -6,6 +6,8 @@ pub mod bounded;
 pub mod conservation;
 pub mod criteria;
 pub mod history;
+pub mod requirements;
+pub mod scaling;
 pub mod series;
 mod source;
 pub mod stats;

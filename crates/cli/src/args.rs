@@ -319,16 +319,53 @@ pub struct PlanArgs {
 /// `crucible report`
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// The run: its name, the begin of it, `last`, or an exported file
+    /// The run: its name, the begin of it, `last`, or an exported file. For requirements, readiness and scaling also
+    /// several with commas, or the name of a plan: the newest records of it
+    #[arg(value_name = "RUN[,RUN]")]
     pub run: String,
-    /// Forms, with commas between them
+    /// Forms, with commas between them: summary, md, json, csv, junit, k6, wrk, hdr of one run; requirements, readiness,
+    /// scaling of one or several
     #[arg(short, long, value_delimiter = ',', default_value = "summary")]
     pub format: Vec<String>,
     /// Write to a file, or with several forms to FILE.EXTENSION each
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     #[command(flatten)]
+    pub overview: OverviewArgs,
+    #[command(flatten)]
     pub store: StoreArgs,
+}
+
+/// What requirements, readiness and scaling are asked beside the runs.
+#[derive(Debug, Args)]
+pub struct OverviewArgs {
+    /// Write requirements, readiness and scaling as JSON
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Write them as Markdown (also with an --output that ends in .md)
+    #[arg(long)]
+    pub markdown: bool,
+    /// End with the verdict's exit code: 98 if something is not shown, 99 if something does not hold
+    #[arg(long)]
+    pub check: bool,
+    /// With --check: end with 0 also when the evidence does not decide
+    #[arg(long, value_name = "VERDICT", value_parser = ["inconclusive"], requires = "check")]
+    pub allow: Option<String>,
+    /// The load to be carried: 500/s, or 500 for users
+    #[arg(long = "for", value_name = "LOAD")]
+    pub wanted: Option<String>,
+    /// Instances or cores of each run, in their order, as in 1,2,4,8
+    #[arg(long, value_name = "N,N", value_delimiter = ',', conflicts_with = "by")]
+    pub at: Vec<f64>,
+    /// Take that number from each run's label of this name
+    #[arg(long, value_name = "KEY")]
+    pub by: Option<String>,
+    /// Instances that the system ran on
+    #[arg(long, value_name = "N")]
+    pub instances: Option<f64>,
+    /// Compare each load run with this one: `last` (the run of the same plan before), or a run
+    #[arg(long, value_name = "RUN")]
+    pub baseline: Option<String>,
 }
 
 /// `crucible runs`

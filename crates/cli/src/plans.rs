@@ -36,7 +36,9 @@ pub fn locate(name: &Path) -> PathBuf {
 pub fn load(name: &Path, overrides: &PlanOverrides) -> Result<Plan, CliError> {
     let path = locate(name);
     let text = text_of(&path)?;
-    read(&text, &path.display().to_string(), folder_of(&path), overrides)
+    let mut plan = read(&text, &path.display().to_string(), folder_of(&path), overrides)?;
+    plan.file = name.display().to_string();
+    Ok(plan)
 }
 
 /// Reads a plan file to run it: if it names a system of the proving ground and no target is given, the system is started
@@ -46,7 +48,7 @@ pub fn load_with_ground(name: &Path, overrides: &PlanOverrides) -> Result<(Plan,
     let text = text_of(&path)?;
     let shown = path.display().to_string();
     let wanted = if overrides.target.is_none() { ground_of(&text) } else { None };
-    let Some(wanted) = wanted else { return Ok((read(&text, &shown, folder_of(&path), overrides)?, None)) };
+    let Some(wanted) = wanted else { return Ok((load(name, overrides)?, None)) };
     // mistakes are told before anything is started
     read_quietly(&text, &shown, folder_of(&path), overrides)?;
     let ground = grounds::start(&wanted.system, &wanted.truth)?;
@@ -55,6 +57,7 @@ pub fn load_with_ground(name: &Path, overrides: &PlanOverrides) -> Result<(Plan,
     env.extend(overrides.env.iter().cloned());
     let overrides = PlanOverrides { target: Some(ground.url.clone()), seed: overrides.seed, env };
     let mut plan = read(&text, &shown, folder_of(&path), &overrides)?;
+    plan.file = name.display().to_string();
     find_parts(&mut plan, &ground);
     Ok((plan, Some(ground)))
 }

@@ -2,8 +2,8 @@
 
 use crate::exit::CliError;
 use crate::out;
-use crucible_analysis::RunView;
-use crucible_record::Store;
+use crucible_analysis::{RunView, requirements};
+use crucible_record::{RunEvent, Store};
 use etcetera::BaseStrategy;
 use std::path::{Path, PathBuf};
 
@@ -40,8 +40,8 @@ pub fn find(store: &Store, name: &str) -> Result<String, CliError> {
     store.find(name).map_err(|e| CliError::usage(format!("failed to find the run: {e}")))
 }
 
-/// The view of a stored run: `name` is a run's identifier, the begin of one, `last`, or an exported file.
-pub fn view(given: Option<&Path>, name: &str) -> Result<(String, RunView), CliError> {
+/// A stored run and where it lies: `name` is its identifier, the begin of one, `last`, or an exported file.
+pub fn locate(given: Option<&Path>, name: &str) -> Result<(Store, String), CliError> {
     let as_file = Path::new(name);
     let (store, wanted) = if as_file.is_file() {
         let store = Store::open_read_only(as_file)
@@ -50,8 +50,32 @@ pub fn view(given: Option<&Path>, name: &str) -> Result<(String, RunView), CliEr
     } else {
         (open_to_read(given)?, name)
     };
+    let id = store.find(wanted).map_err(|e| CliError::usage(format!("failed to read the run: {e}")))?;
+    Ok((store, id))
+}
+
+/// The view of a run of this store.
+pub fn view_of(store: &Store, id: &str) -> Result<RunView, CliError> {
+    read(store, id, |event| event)
+}
+
+/// The same with each band of its thresholds judged on its own.
+pub fn view_by_band(store: &Store, id: &str) -> Result<RunView, CliError> {
+    read(store, id, |event| match event {
+        RunEvent::Started(started) => RunEvent::Started(Box::new(requirements::by_band(&started))),
+        event => event,
+    })
+}
+
+fn read(store: &Store, id: &str, seen: impl Fn(RunEvent) -> RunEvent) -> Result<RunView, CliError> {
     let failed = |e: &dyn std::fmt::Display| CliError::usage(format!("failed to read the run: {e}"));
-    let id = store.find(wanted).map_err(|e| failed(&e))?;
-    let view = RunView::from_events(store.events(&id).map_err(|e| failed(&e))?).map_err(|e| failed(&e))?;
+    let events = store.events(id).map_err(|e| failed(&e))?;
+    RunView::from_events(events.map(|event| event.map(&seen))).map_err(|e| failed(&e))
+}
+
+/// The view of a stored run, named as in [`locate`].
+pub fn view(given: Option<&Path>, name: &str) -> Result<(String, RunView), CliError> {
+    let (store, id) = locate(given, name)?;
+    let view = view_of(&store, &id)?;
     Ok((id, view))
 }

@@ -3,7 +3,7 @@
 use crucible_core::Frame;
 use crucible_core::StepId;
 use crucible_core::histogram::{Histogram, Precision};
-use crucible_plan::Plan;
+use crucible_plan::{Plan, Test};
 use crucible_record::{Model, PhaseMeta, RunStarted, ScenarioMeta, StepMeta, TestMeta};
 use crucible_schedule::{Pacing, phase_seed};
 use std::collections::BTreeMap;
@@ -33,6 +33,7 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
         plan: plan.name.clone(),
         plan_hash: plan.hash.clone(),
         plan_text: plan.text.clone(),
+        plan_file: plan.file.clone(),
         seed: plan.seed,
         target: plan.target.clone().unwrap_or_default(),
         scenarios: plan
@@ -53,17 +54,10 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
                 measures: step.measures.iter().map(|measure| measure.0).collect(),
             })
             .collect(),
-        tests: tests
-            .iter()
-            .map(|test| {
-                let test = &plan.tests[*test];
-                TestMeta {
-                    name: test.name.clone(),
-                    scenarios: test.scenarios.iter().map(|id| id.0).collect(),
-                    thresholds: test.thresholds.iter().map(ToString::to_string).collect(),
-                    load: test.load.describe(),
-                }
-            })
+        tests: tests.iter().map(|test| meta(&plan.tests[*test])).collect(),
+        other_tests: (0..plan.tests.len())
+            .filter(|test| !tests.contains(test))
+            .map(|test| meta(&plan.tests[test]))
             .collect(),
         measures: plan.measures.clone(),
         phases,
@@ -71,6 +65,15 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
         lateness_share: plan.lateness.share,
         remarks: plan.remarks.clone(),
         ..RunStarted::default()
+    }
+}
+
+fn meta(test: &Test) -> TestMeta {
+    TestMeta {
+        name: test.name.clone(),
+        scenarios: test.scenarios.iter().map(|id| id.0).collect(),
+        thresholds: test.thresholds.iter().map(ToString::to_string).collect(),
+        load: test.load.describe(),
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Plan {
     pub hash: String,
     /// The text as stored in records: `${env.X}` unexpanded, values of secret-looking keys masked.
     pub text: String,
+    /// The file as whoever read it was given its name; empty if there is none.
+    pub file: String,
     /// Things that every report must mention (certificates not verified, ...).
     pub remarks: Vec<String>,
     /// Warnings found while reading.

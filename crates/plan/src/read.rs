@@ -260,6 +260,7 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
         components,
         monitor_every,
         remarks,
+        file: String::new(),
         warnings: Vec::new(),
     })
 }

@@ -44,6 +44,8 @@ pub struct RunStarted {
     pub plan_hash: String,
     /// The plan's text, secrets masked.
     pub plan_text: String,
+    /// The plan's file as it was named on the command line; empty if it had none, or in records of old versions.
+    pub plan_file: String,
     /// Seed of everything random.
     pub seed: u64,
     /// Base address of the system under test, credentials removed.
@@ -54,6 +56,8 @@ pub struct RunStarted {
     pub steps: Vec<StepMeta>,
     /// Tests in the order in which they run.
     pub tests: Vec<TestMeta>,
+    /// Tests of the plan that this run does not do: what they demand is not tested by it.
+    pub other_tests: Vec<TestMeta>,
     /// Measures of the plan's own; [`MeasureId`] is the index.
     pub measures: Vec<MeasureSpec>,
     /// What the monitors read; a reading's numbers are indices.

@@ -27,6 +27,8 @@ fn events() -> (RunStarted, Vec<RunEvent>) {
     first.measures = measures();
     first.steps[0].measures = vec![0, 4];
     first.steps[1].role = "timed".into();
+    first.plan_file = "suites/classroom".into();
+    first.other_tests = vec![TestMeta { name: "stress".into(), ..TestMeta::default() }];
     first.series = vec![SeriesMeta {
         component: "api".into(),
         name: "cpu".into(),

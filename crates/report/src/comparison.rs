@@ -23,7 +23,7 @@ pub struct Compared {
     pub comparison: Comparison,
 }
 
-fn metric(compared: &Compared, metric: &Metric) -> String {
+pub(crate) fn metric(compared: &Compared, metric: &Metric) -> String {
     match metric {
         Metric::Throughput => "throughput".into(),
         Metric::Errors => "errors".into(),
@@ -190,6 +190,8 @@ pub fn markdown(compared: &Compared) -> Vec<String> {
     }
     lines.extend([String::new(), "### Key performance indicators".into(), String::new()]);
     lines.extend(indicators(compared));
+    lines.extend([String::new(), "### Key findings".into(), String::new()]);
+    lines.extend(findings(compared));
     let of = |change: Change| {
         let rows = comparison.metrics.iter().filter(move |row| row.verdict == Verdict::Different(change));
         rows.map(|row| {
@@ -244,6 +246,30 @@ fn indicators(compared: &Compared) -> Vec<String> {
     }
     if let Some(row) = row(&Metric::Errors) {
         lines.push(format!("- error rate: {:.3} % and {:.3} %", row.a * 100.0, row.b * 100.0));
+    }
+    lines
+}
+
+/// What differs and by how much, largest first; else what would have been seen.
+fn findings(compared: &Compared) -> Vec<String> {
+    let change = |row: &Row| row.ratio.map_or(0.0, |ratio| ratio.ln().abs());
+    let mut rows: Vec<&Row> = compared.comparison.different().collect();
+    rows.sort_by(|a, b| change(b).total_cmp(&change(a)));
+    let told = |row: &&Row| {
+        let interval = row
+            .interval
+            .map_or(String::new(), |i| format!(" ({} to {} at 95 %)", percent(i.low), percent(i.high)));
+        let (name, by) = (metric(compared, &row.metric), row.ratio.map_or("-".into(), percent));
+        format!("- {name}: B is {}, {by}{interval}.", verdict(row).to_lowercase())
+    };
+    let mut lines: Vec<String> = rows.iter().map(told).collect();
+    if lines.is_empty() {
+        lines.push(match smallest(&compared.comparison) {
+            Some(seen) => {
+                format!("- No difference was shown; one of {seen} in the median would have been seen.")
+            }
+            None => "- No difference was shown.".into(),
+        });
     }
     lines
 }

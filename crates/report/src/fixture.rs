@@ -146,6 +146,7 @@ fn started() -> RunStarted {
         environment: vec![(text("kernel"), text("Linux 6.18")), (text("cores"), text("2"))],
         labels: Vec::new(),
         remarks: vec![text("certificates were not verified")],
+        ..RunStarted::default()
     }
 }
 

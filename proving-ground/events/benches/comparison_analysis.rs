@@ -14,14 +14,19 @@
 
 mod common;
 
+use common::reach::{Point, bottlenecks, measure};
 use common::{ARCHITECTURES, arguments, cpu_seconds, keep, populate, start};
 use crucible_core::clock::Now;
 use crucible_core::{Ns, Rng};
 use crucible_events::{EventBus, EventMix, MonotonicClock, Settings};
-use crucible_harness::allocator::{Counting, counted, reset_peak};
+use crucible_harness::allocator::{Counted, Counting, counted, reset_peak};
 use crucible_report::comparison::{Compared, json, markdown, text};
-use crucible_stats::compare::{Evidence, Gauge, GaugeKind, Pair, Settings as Asked, Slice, Trials, compare};
+use crucible_stats::compare::{
+    Evidence, Gauge, GaugeKind, Pair, Settings as Asked, Slice, Trials, compare, kpi,
+};
+use serde_json::{Value, json as object};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 #[global_allocator]
@@ -52,6 +57,8 @@ fn main() {
             continue;
         }
         let mut pairs = Vec::new();
+        // bytes allocated and released by each
+        let mut memory = [(0, 0); 2];
         let mut order = Rng::new(1, "order of slices", services as u64);
         for round in 0..rounds {
             let buses = ARCHITECTURES.map(|architecture| {
@@ -63,7 +70,8 @@ fn main() {
             for _ in 0..PAIRS_A_ROUND {
                 let mut pair = Pair { round, ..Pair::default() };
                 for arm in if order.unit() < 0.5 { [0, 1] } else { [1, 0] } {
-                    let slice = slice(&buses[arm], &mut mixes[arm], events, length);
+                    let (slice, spent) = slice(&buses[arm], &mut mixes[arm], events, length);
+                    memory[arm] = (memory[arm].0 + spent.allocated, memory[arm].1 + spent.released);
                     *(if arm == 0 { &mut pair.a } else { &mut pair.b }) = slice;
                 }
                 pairs.push(pair);
@@ -79,15 +87,70 @@ fn main() {
         };
         text(&compared).iter().for_each(|line| println!("{line}"));
         all_text.push_str(&markdown(&compared).join("\n"));
-        all_text.push_str("\n\n");
-        all_json.push(json(&compared));
+        let mut figures = json(&compared);
+        all_text.push_str("\n### Memory efficiency\n\n");
+        for (arm, (allocated, released)) in ARCHITECTURES.iter().zip(memory) {
+            let percent = kpi::memory_efficiency_percent(allocated, released);
+            all_text.push_str(&format!(
+                "- {arm}: {} of what was allocated was released (a figure, no verdict on leaks)\n",
+                percent.map_or("-".into(), |percent| format!("{percent:.2} %"))
+            ));
+            figures["memory_efficiency_percent"][arm] = object!(percent);
+        }
+        all_text.push('\n');
+        all_json.push(figures);
+    }
+    if arguments.wants("scalability") {
+        let (lines, figures) = scalability(if arguments.quick { 200 } else { 1_000 });
+        println!("\n{}", lines.join("\n"));
+        all_text.push_str(&lines.join("\n"));
+        all_json.push(figures);
     }
     keep("comprehensive_report", "md", &all_text);
-    keep("comprehensive_report", "json", &serde_json::Value::from(all_json).to_string());
+    keep("comprehensive_report", "json", &Value::from(all_json).to_string());
+}
+
+/// Throughput of both with 1, 2, 4 and 8 publishers: the scalability factor, the actual by the expected gain, and what holds
+/// it. More CPUs than there are cannot be expected to help.
+fn scalability(millis: u64) -> (Vec<String>, Value) {
+    let cpus = thread::available_parallelism().map_or(1, |n| n.get());
+    let mut lines = vec![
+        "## Scalability".to_owned(),
+        String::new(),
+        format!("{cpus} CPUs. The factor is actual by expected gain, X(N) / (N X(1)), N at most the CPUs."),
+        String::new(),
+        "| architecture | publishers | events/s | scalability factor |".into(),
+        "|---|---:|---:|---:|".into(),
+    ];
+    let (mut held, mut figures) = (Vec::new(), Vec::new());
+    for architecture in ARCHITECTURES {
+        let points: Vec<Point> = [1, 2, 4, 8]
+            .map(|publishers| measure(architecture, publishers, 10, 1 << 10, Duration::from_millis(millis)))
+            .into();
+        for point in &points {
+            let expected = point.publishers.min(cpus) as f64;
+            let factor = kpi::scalability_factor(points[0].throughput, point.throughput, 1.0, expected);
+            lines.push(format!(
+                "| {architecture} | {} | {:.0} | {} |",
+                point.publishers,
+                point.throughput,
+                factor.map_or("-".into(), |factor| format!("{factor:.2}"))
+            ));
+            figures.push(object!({
+                "architecture": architecture, "publishers": point.publishers,
+                "events_per_second": point.throughput, "scalability_factor": factor,
+            }));
+        }
+        held.extend(bottlenecks(&points, cpus).iter().map(|line| format!("- {architecture}: {line}")));
+    }
+    lines.extend([String::new(), "## Bottlenecks".into(), String::new()]);
+    lines.extend(held);
+    lines.push(String::new());
+    (lines, object!({"scalability": figures}))
 }
 
 /// Publishes for `length` seconds and waits until all of it has been handled.
-fn slice(bus: &Arc<dyn EventBus>, mix: &mut EventMix, events: u64, length: f64) -> Slice {
+fn slice(bus: &Arc<dyn EventBus>, mix: &mut EventMix, events: u64, length: f64) -> (Slice, Counted) {
     let before = bus.statistics();
     reset_peak();
     let (memory, cpu, clock) = (counted(), cpu_seconds(), MonotonicClock::start());
@@ -106,7 +169,7 @@ fn slice(bus: &Arc<dyn EventBus>, mix: &mut EventMix, events: u64, length: f64) 
         latency.record_many(value, times - known);
     }
     let failed = after.sum(|s| s.failed) - before.sum(|s| s.failed);
-    Slice {
+    let slice = Slice {
         ok: latency.count(),
         errors: failed,
         operations: latency.count() + failed,
@@ -117,5 +180,6 @@ fn slice(bus: &Arc<dyn EventBus>, mix: &mut EventMix, events: u64, length: f64) 
             spent.allocated as f64,
             (cpu_seconds() - cpu) * 1e6,
         ],
-    }
+    };
+    (slice, spent)
 }

@@ -14,78 +14,16 @@
 
 mod common;
 
-use common::{ARCHITECTURES, arguments, cpu_seconds, keep, populate, start};
+use common::reach::{Point, bottlenecks, measure};
+use common::{ARCHITECTURES, arguments, keep};
 use crucible_core::Ns;
-use crucible_core::clock::Now;
-use crucible_events::{EventMix, MonotonicClock, Settings};
-use crucible_harness::allocator::{Counting, counted, reset_peak};
+use crucible_harness::allocator::Counting;
 use crucible_stats::usl::{Estimate, Point as Measured, Prediction, fit};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-struct Point {
-    publishers: usize,
-    services: usize,
-    payload: usize,
-    throughput: f64,
-    mean: Ns,
-    p99: Ns,
-    errors: f64,
-    /// Most that was held beyond what was held before, bytes.
-    peak: u64,
-    /// CPUs that were busy, on average.
-    cpus: f64,
-}
-
-fn measure(
-    architecture: &str,
-    publishers: usize,
-    services: usize,
-    payload: usize,
-    length: Duration,
-) -> Point {
-    reset_peak();
-    let (held, spent) = (counted().live(), cpu_seconds());
-    let bus = start(architecture, Settings::default());
-    populate(&*bus, services, 0);
-    let (stop, published) = (AtomicBool::new(false), AtomicU64::new(0));
-    let clock = MonotonicClock::start();
-    thread::scope(|scope| {
-        for index in 0..publishers {
-            let (bus, stop, published) = (&bus, &stop, &published);
-            scope.spawn(move || {
-                let mut mix = EventMix::share(1, payload..=payload, index as u64, publishers as u64);
-                while !stop.load(Relaxed) {
-                    for _ in 0..50 {
-                        std::hint::black_box(bus.publish(mix.draw()));
-                    }
-                    published.fetch_add(50, Relaxed);
-                }
-            });
-        }
-        thread::sleep(length);
-        stop.store(true, Relaxed);
-    });
-    assert!(bus.drain(Duration::from_secs(60)), "not everything was handled");
-    let seconds = clock.now().as_secs_f64();
-    let statistics = bus.statistics();
-    let lost = statistics.sum(|s| s.failed) + statistics.refused;
-    Point {
-        publishers,
-        services,
-        payload,
-        throughput: published.load(Relaxed) as f64 / seconds,
-        mean: statistics.latency().mean().unwrap_or_default(),
-        p99: statistics.latency().quantile(0.99).unwrap_or_default(),
-        errors: lost as f64 / statistics.received.max(1) as f64,
-        peak: counted().peak.saturating_sub(held),
-        cpus: (cpu_seconds() - spent) / seconds,
-    }
-}
 
 fn broken(point: &Point) -> bool {
     point.errors > 0.1 || point.mean > Ns::from_secs(5)
@@ -137,6 +75,7 @@ fn main() {
         sweep("services", [1, 10, 50, 100].map(|n| (2, n, 1 << 10)).to_vec());
         sweep("payload", [1 << 10, 4 << 10, 16 << 10, 64 << 10].map(|n| (2, 10, n)).to_vec());
         law(architecture, &by_publishers, cpus);
+        bottlenecks(&by_publishers, cpus).iter().for_each(|line| println!("  {architecture}: {line}"));
         if let Some(best) = by_publishers.iter().max_by(|a, b| a.throughput.total_cmp(&b.throughput)) {
             scores.push((
                 architecture,

@@ -15,6 +15,7 @@ const SLICES: &[Slice] = &[
     Slice { folder: "crates/schedule/src/profiles", table: "PROFILES", helpers: &["keys", "reading"] },
     Slice { folder: "crates/analysis/src/criteria", table: "CRITERIA", helpers: &[] },
     Slice { folder: "crates/report/src/formats", table: "FORMATS", helpers: &[] },
+    Slice { folder: "crates/report/src/overviews", table: "OVERVIEWS", helpers: &["snapshots"] },
     Slice { folder: "xtask/src/truth/claims", table: "CLAIMS", helpers: &[] },
     Slice { folder: "xtask/src/live/claims", table: "CLAIMS", helpers: &[] },
 ];

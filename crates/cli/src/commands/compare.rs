@@ -1,7 +1,7 @@
 //! `crucible compare`: two records, or two live systems in interleaved slices.
 
-mod baseline;
-mod duet;
+pub(crate) mod baseline;
+pub(crate) mod duet;
 mod evidence;
 mod systems;
 
@@ -24,7 +24,7 @@ pub fn run(args: &CompareArgs) -> Result<u8, CliError> {
             (first, second) if first.len() == 1 && second.is_empty() => {
                 of_duet(duet::again(&store, &first[0], &settings)?)
             }
-            (first, second) => (records(&first, &second, &store, &settings)?, None),
+            (first, second) => (stored(&first, &second, &store, &settings)?, None),
         }
     };
     if args.json {
@@ -71,7 +71,7 @@ fn settings(args: &CompareArgs) -> Settings {
 }
 
 /// Compares stored runs, test by test.
-fn records(
+pub(crate) fn stored(
     first: &[String],
     second: &[String],
     store: &Store,

@@ -16,11 +16,13 @@ pub(super) struct StartedForm {
     plan: String,
     plan_hash: String,
     plan_text: String,
+    plan_file: String,
     seed: u64,
     target: String,
     scenarios: Vec<ScenarioForm>,
     steps: Vec<StepForm>,
     tests: Vec<TestForm>,
+    other_tests: Vec<TestForm>,
     measures: Vec<MeasureForm>,
     series: Vec<SeriesForm>,
     phases: Vec<PhaseMetaForm>,
@@ -217,11 +219,13 @@ impl From<&RunStarted> for StartedForm {
             plan: it.plan.clone(),
             plan_hash: it.plan_hash.clone(),
             plan_text: it.plan_text.clone(),
+            plan_file: it.plan_file.clone(),
             seed: it.seed,
             target: it.target.clone(),
             scenarios: it.scenarios.iter().map(scenario).collect(),
             steps: it.steps.iter().map(StepForm::from).collect(),
             tests: it.tests.iter().map(TestForm::from).collect(),
+            other_tests: it.other_tests.iter().map(TestForm::from).collect(),
             measures: it.measures.iter().map(MeasureForm::from).collect(),
             series: it.series.iter().map(SeriesForm::from).collect(),
             phases: it.phases.iter().map(PhaseMetaForm::from).collect(),
@@ -239,7 +243,7 @@ impl From<&RunStarted> for StartedForm {
 impl StartedForm {
     pub(super) fn event(self) -> Result<RunEvent, String> {
         let rows = [self.scenarios.len(), self.steps.len(), self.tests.len(), self.phases.len()];
-        let series = [self.measures.len(), self.series.len(), self.labels.len()];
+        let series = [self.measures.len(), self.series.len(), self.labels.len(), self.other_tests.len()];
         if rows.into_iter().chain(series).any(|rows| rows > MOST_ROWS) {
             return Err(format!("it names more than {MOST_ROWS} steps, scenarios, tests, phases or series"));
         }
@@ -262,11 +266,13 @@ impl StartedForm {
             plan: self.plan,
             plan_hash: self.plan_hash,
             plan_text: self.plan_text,
+            plan_file: self.plan_file,
             seed: self.seed,
             target: self.target,
             scenarios: self.scenarios.into_iter().map(scenario).collect(),
             steps: self.steps.into_iter().map(step).collect(),
             tests: self.tests.into_iter().map(TestForm::meta).collect(),
+            other_tests: self.other_tests.into_iter().map(TestForm::meta).collect(),
             measures: self.measures.into_iter().map(MeasureForm::spec).collect(),
             series: self.series.into_iter().map(series).collect(),
             phases: self.phases.into_iter().map(PhaseMetaForm::meta).collect(),

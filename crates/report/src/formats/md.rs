@@ -37,7 +37,7 @@ fn render(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
 }
 
 /// Foreign text inside a line or a cell: every character of Markdown's own is taken literally.
-fn safe(text: &str) -> String {
+pub(crate) fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in clean(text).chars() {
         match c {

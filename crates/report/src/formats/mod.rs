@@ -10,6 +10,7 @@ mod summary;
 mod wrk;
 
 use crate::Report;
+pub(crate) use md::safe;
 use std::fmt;
 
 /// A report format: one row of [`FORMATS`].

@@ -9,6 +9,8 @@
     reason = "each bench uses a part of it"
 )]
 
+pub mod reach;
+
 use crucible_core::Rng;
 use crucible_events::{
     CentralRouter, Coordinator, Event, EventBus, EventMix, Failure, Family, Injected, Injection, Interest,

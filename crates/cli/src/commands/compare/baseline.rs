@@ -12,7 +12,7 @@ const MOST: usize = 5;
 
 /// `last` is the run of the same plan before the first of `runs`; other words are a named baseline, a run (or several, with
 /// commas), or a branch: the newest runs of the same plan with that label that are complete and valid.
-pub(super) fn resolve(store: &Store, word: &str, runs: &[String]) -> Result<Vec<String>, CliError> {
+pub(crate) fn resolve(store: &Store, word: &str, runs: &[String]) -> Result<Vec<String>, CliError> {
     let failed = |why: String| CliError::usage(format!("failed to find the baseline `{word}`: {why}"));
     let told = |error: StoreError| failed(error.to_string());
     let all = store.runs().map_err(told)?;

@@ -76,7 +76,7 @@ pub(super) fn run(args: &CompareArgs, settings: &Settings) -> Result<Duet, CliEr
 }
 
 /// Compares a stored duet once more.
-pub(super) fn again(store: &Store, run: &str, settings: &Settings) -> Result<Duet, CliError> {
+pub(crate) fn again(store: &Store, run: &str, settings: &Settings) -> Result<Duet, CliError> {
     let series = Series::read(store, run)?;
     let events = store.events(run).map_err(|error| CliError::usage(error.to_string()))?;
     let view = RunView::from_events(events).map_err(|error| CliError::usage(error.to_string()))?;
@@ -88,10 +88,10 @@ pub(super) fn again(store: &Store, run: &str, settings: &Settings) -> Result<Due
 }
 
 /// What a duet came to.
-pub(super) struct Duet {
-    pub(super) compared: Compared,
+pub(crate) struct Duet {
+    pub(crate) compared: Compared,
     /// Why its figures say more about the generator than about the systems.
-    pub(super) invalid: Option<String>,
+    pub(crate) invalid: Option<String>,
 }
 
 /// Both arms were loaded by one generator: if it was late, it was late for both.
