@@ -1,8 +1,9 @@
 //! What is believed after all that was seen: rules of every class with their weights.
 
+use super::features::Features;
 use super::likelihood::{Particle, at_random};
 use super::rule::{Class, Rule};
-use super::search::{BEHIND, Features, improve};
+use super::search::{BEHIND, improve};
 use super::seen::Log;
 use crucible_core::Rng;
 

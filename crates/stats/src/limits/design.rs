@@ -63,24 +63,52 @@ pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experi
             length += mind.weight * (last - means.now);
             requests += mind.weight * expected.len() as f64;
             let own = weigh(&expected, &mind.rule, state, log.noise);
-            for (other, begin) in minds.iter().zip(&states) {
-                if mind.rule.agrees(&other.rule, belief.share) {
-                    continue;
-                }
-                let apart = (own - weigh(&expected, &other.rule, begin, log.noise)).max(0.0);
-                let kind = if mind.rule.class == other.rule.class { FIGURES } else { 1.0 };
-                gain += kind * mind.weight * other.weight * (1.0 - (-apart / PATIENCE).exp());
-            }
+            gain += mind.weight * settled(mind, own, &expected, &minds, &states, log.noise, belief.share);
         }
         // what takes much longer than all before it can wait until the figures are better known
         let hasty = (length / (2.0 * (means.now - means.begun) + 0.5)).max(1.0);
-        let cost = 2.5 * hasty + length / unit + requests / (20.0 * (best.limit as f64 + 5.0));
+        let spent = length / (means.end - means.now).max(1e-3);
+        let cost = 2.5 * hasty + length / unit + 3.0 * spent + requests / (20.0 * (best.limit as f64 + 5.0));
         let value = gain / cost;
         if gain > WORTH && chosen.as_ref().is_none_or(|(most, _)| value > *most) {
             chosen = Some((value, Experiment { acts, end, about }));
         }
     }
     chosen.map(|(_, experiment)| experiment)
+}
+
+/// The doubt that an experiment settles if `mind` is right and it brings what `mind` expects. Figures are settled rule by
+/// rule; a class only if none of its rules explains it: else the one would be taken for the other.
+fn settled(
+    mind: &Weighted,
+    own: f64,
+    expected: &[(f64, bool)],
+    minds: &[Weighted],
+    states: &[State],
+    noise: f64,
+    share: f64,
+) -> f64 {
+    let mut classes: Vec<(Class, f64, f64)> = Vec::new();
+    let mut figures = 0.0;
+    for (other, begin) in minds.iter().zip(states) {
+        if mind.rule.agrees(&other.rule, share) {
+            continue;
+        }
+        let apart = (own - weigh(expected, &other.rule, begin, noise)).max(0.0);
+        if other.rule.class == mind.rule.class {
+            figures += FIGURES * other.weight * worth(apart);
+            continue;
+        }
+        match classes.iter_mut().find(|(class, ..)| *class == other.rule.class) {
+            Some((_, weight, least)) => (*weight, *least) = (*weight + other.weight, least.min(apart)),
+            None => classes.push((other.rule.class, other.weight, apart)),
+        }
+    }
+    figures + classes.iter().map(|(_, weight, least)| weight * worth(*least)).sum::<f64>()
+}
+
+fn worth(apart: f64) -> f64 {
+    1.0 - (-apart / PATIENCE).exp()
 }
 
 /// Plays an experiment against a rule.
@@ -171,6 +199,7 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means, range:
         }
     }
     menu.extend(ladder(best, minds, states, means, range));
+    menu.extend(fan(best, means, range));
     if best.class == Class::TwoTier {
         // as much as the short tier allows, until the long one refuses; then a watch for its end
         let times = best.second.limit.div_ceil(best.limit).min(40) + 1;
@@ -205,6 +234,30 @@ fn ladder(
     let rest = Act::Burst { most: best.limit + 1, refusals: 1, lanes: means.lanes };
     let acts = vec![Act::Wait(locked * 1.02 + 2.0 * means.trip), one, Act::Wait(least), spread, rest];
     Some((acts, "singles where the window may end, then all that is left"))
+}
+
+/// Requests spread over the range in which a log may forget, then all that pass: how many do tells which of them are
+/// forgotten. That needs one window, and divides the range by as many as there are requests.
+fn fan(best: &Rule, means: &Means, (least, most): (f64, f64)) -> Option<(Vec<Act>, &'static str)> {
+    let log = matches!(best.class, Class::LogWithRejects | Class::SlidingLog);
+    if !log || best.limit < 2 || most <= least {
+        return None;
+    }
+    let (least, most) = (least * 0.99, most * 1.01);
+    let count = best.limit.min(40);
+    let every = ((most - least) / count as f64).max(means.trip);
+    let rest = best.limit - count;
+    let mut acts = Vec::new();
+    if best.class == Class::SlidingLog {
+        acts.push(Act::Wait(most));
+    }
+    if rest > 0 {
+        acts.push(Act::Burst { most: rest, refusals: u64::MAX, lanes: means.lanes });
+    }
+    acts.push(Act::Singles { count, every });
+    acts.push(Act::Wait((most - (count - 1) as f64 * every).max(0.0)));
+    acts.push(Act::Burst { most: best.limit + 1, refusals: 1, lanes: means.lanes });
+    Some((acts, "singles spread over what is not known, then all that is left"))
 }
 
 /// Times that differ by more than a fifth among those that likely rules name.

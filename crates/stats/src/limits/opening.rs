@@ -1,0 +1,142 @@
+//! The begin of a probing: one request behind the other, then what came back decides: refusals, delays, or more at once.
+
+use super::acts::Act;
+use super::finding::Outcome;
+use super::places::{self, Queue};
+use super::prober::{Prober, Stage, Todo};
+use super::rule::{Class, Rule};
+use super::seen::Verdict;
+
+/// An answer that takes this long is looked into first, seconds.
+const SLOW: f64 = 0.03;
+/// Requests sent one behind the other before more are sent at once.
+const ALONE: u64 = 150;
+
+impl Prober {
+    /// Goes on at once, unless answers are so slow that it is worth asking why first.
+    pub(super) fn after_sample(&mut self) -> Todo {
+        let failed = self.count(Verdict::Refused) + self.count(Verdict::Broken) > 0;
+        if failed || places::typical(self.batch()) > SLOW {
+            return self.after_first();
+        }
+        let all = Act::Burst { most: ALONE, refusals: 3, lanes: 1 };
+        (Stage::First, vec![all], "one request behind the other, without pause")
+    }
+
+    pub(super) fn after_first(&mut self) -> Todo {
+        let (passed, refused) = (self.count(Verdict::Passed), self.count(Verdict::Refused));
+        let broken = self.count(Verdict::Broken);
+        if passed + refused == 0 {
+            return self.over(Outcome::Untestable);
+        }
+        if broken * 3 > passed + refused {
+            return self.over(Outcome::Overload);
+        }
+        if refused > 0 {
+            return self.recovery();
+        }
+        let typical = places::typical(self.batch());
+        let rest = Act::Wait((8.0 * typical).max(0.05));
+        let one = Act::Singles { count: 1, every: 0.0 };
+        let some = Act::Burst { most: 6, refusals: 1, lanes: 1 };
+        (Stage::Idle, vec![rest, one, rest, one, rest, some], "after a rest, and at once behind another")
+    }
+
+    fn recovery(&mut self) -> Todo {
+        let first = (2.0 * self.trip()).max(0.005);
+        let watch = Act::Watch { first, growth: 0.2, longest: self.options.within };
+        (Stage::Recovery, vec![watch], "asking again until one passes")
+    }
+
+    pub(super) fn after_idle(&mut self) -> Todo {
+        if self.count(Verdict::Refused) > 0 {
+            return self.recovery();
+        }
+        if let Some(interval) = places::shaped(self.batch()) {
+            let rest = Act::Wait(3.0 * interval);
+            let many = self.options.lanes;
+            let all = Act::Burst { most: many, refusals: many, lanes: many };
+            return (Stage::Queue, vec![rest, all], "many at once, to fill the queue");
+        }
+        self.crowd(8)
+    }
+
+    pub(super) fn after_queue(&mut self) -> Todo {
+        match places::queue(self.batch()) {
+            Queue::Known(interval, waiting) => {
+                let rule = Rule { lump: waiting, ..Rule::new(Class::LeakyQueue, 1, interval) };
+                self.found(rule, 0.999);
+                self.decide_here();
+                (Stage::Keys(0), Vec::new(), "")
+            }
+            Queue::Longer(_) if self.lanes < 16 * self.options.lanes => {
+                self.lanes = 4 * self.options.lanes.max(self.lanes);
+                let all = Act::Burst { most: self.lanes, refusals: self.lanes, lanes: self.lanes };
+                (Stage::Queue, vec![all], "more at once, to fill the queue")
+            }
+            Queue::Longer(interval) => {
+                self.lanes = 1;
+                let rule = Rule { lump: u64::MAX - 1, ..Rule::new(Class::LeakyQueue, 1, interval) };
+                self.found(rule, 0.95);
+                self.decide_here();
+                (Stage::Keys(0), Vec::new(), "")
+            }
+            Queue::None => self.crowd(8),
+        }
+    }
+
+    fn decide_here(&mut self) {
+        let last = self.seen.last().map_or(self.begun, |seen| seen.answered);
+        self.decided = Some(last - self.begun);
+    }
+
+    fn crowd(&mut self, lanes: u64) -> Todo {
+        self.lanes = lanes;
+        let most = if lanes >= self.options.lanes { self.options.most } else { 2 * lanes };
+        let all = Act::Burst { most, refusals: lanes, lanes: lanes.min(self.options.lanes) };
+        (Stage::Crowd, vec![all], "more and more at once")
+    }
+
+    pub(super) fn after_crowd(&mut self) -> Todo {
+        let (passed, refused) = (self.count(Verdict::Passed), self.count(Verdict::Refused));
+        let broken = self.count(Verdict::Broken);
+        if broken * 3 > passed + refused {
+            return self.over(Outcome::Overload);
+        }
+        if refused == 0 && self.lanes >= self.options.lanes {
+            return self.over(Outcome::None);
+        }
+        if refused == 0 {
+            return self.crowd((4 * self.lanes).min(self.options.lanes));
+        }
+        let lanes = self.lanes.min(self.options.lanes);
+        let wave = Act::Burst { most: lanes, refusals: lanes, lanes };
+        let alone = Act::Burst { most: 4, refusals: 2, lanes: 1 };
+        (Stage::Waves, vec![alone, wave, alone, wave, alone, wave], "alone and at once, in turn")
+    }
+
+    pub(super) fn after_waves(&mut self) -> Todo {
+        if let Some((limit, share)) = places::concurrency(&self.seen) {
+            self.found(Rule::new(Class::Concurrency, limit, 1.0), share);
+            self.decide_here();
+            self.lanes = self.lanes.min(self.options.lanes);
+            return (Stage::Keys(0), Vec::new(), "");
+        }
+        self.lanes = self.lanes.min(8);
+        self.recovery()
+    }
+
+    pub(super) fn after_recovery(&mut self) -> Todo {
+        let (Some(first), Some(last)) = (self.batch().first(), self.batch().last()) else {
+            return self.over(Outcome::Unknown("nothing passed again"));
+        };
+        let took = (last.answered - first.sent).max(4.0 * self.trip()).max(0.01);
+        let all = Act::Burst { most: 2 * ALONE.max(self.seen.len() as u64), refusals: 2, lanes: self.lanes };
+        let watch = Act::Watch { first: 0.03 * took, growth: 0.0, longest: 1.4 * took };
+        (Stage::Again, vec![all, watch], "all that is left, then asking again in even steps")
+    }
+
+    fn found(&mut self, rule: Rule, share: f64) {
+        self.rule = Some((rule, share));
+    }
+}
