@@ -22,7 +22,7 @@ const BY_TIME: &[Class] = &[
 ];
 
 /// Most searches of one log beyond the first.
-const PASSES: u32 = 4;
+const PASSES: u32 = 8;
 
 /// What a class pays for its free figures, as a logarithm: of two that explain alike, the plainer one is believed.
 const fn price(class: Class) -> f64 {

@@ -101,6 +101,20 @@ impl Features {
         Some((from + (to - from) * rng.unit() - begin).max(1e-4))
     }
 
+    /// Refusals that last longer than `window`: the last refusal, the first one that passed, the first refusal.
+    pub(crate) fn refusals(&self, window: f64) -> Vec<(f64, f64, f64)> {
+        let refusal = |fall: &f64| {
+            let edge = self.edges.iter().find(|edge| edge.1 > *fall)?;
+            (edge.1 - fall > 1.1 * window).then_some((edge.0, edge.1, *fall))
+        };
+        self.falls.iter().filter_map(refusal).collect()
+    }
+
+    /// First refusal and middle of the end of refusals that last longer than `window`.
+    pub(crate) fn long(&self, window: f64) -> Vec<(f64, f64)> {
+        self.refusals(window).into_iter().map(|(from, to, fall)| (fall, 0.5 * (from + to))).collect()
+    }
+
     /// Requests admitted between two instants.
     pub(crate) fn admitted(&self, log: &Log, from: f64, to: f64) -> u64 {
         let inside = |at: f64| at >= from && at < to;

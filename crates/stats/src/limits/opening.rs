@@ -127,13 +127,27 @@ impl Prober {
     }
 
     pub(super) fn after_recovery(&mut self) -> Todo {
-        let (Some(first), Some(last)) = (self.batch().first(), self.batch().last()) else {
+        if self.batch().is_empty() {
             return self.over(Outcome::Unknown("nothing passed again"));
-        };
-        let took = (last.answered - first.sent).max(4.0 * self.trip()).max(0.01);
+        }
         let all = Act::Burst { most: 2 * ALONE.max(self.seen.len() as u64), refusals: 2, lanes: self.lanes };
-        let watch = Act::Watch { first: 0.03 * took, growth: 0.0, longest: 1.4 * took };
-        (Stage::Again, vec![all, watch], "all that is left, then asking again in even steps")
+        (Stage::Again, vec![all], "all that is left, once more")
+    }
+
+    /// Where all came back at once, the next end of refusing is looked for in even steps; where little did, asking may
+    /// be what keeps it away.
+    pub(super) fn after_again(&mut self) -> Todo {
+        let passed = self.count(Verdict::Passed);
+        let first = self.seen.iter().take_while(|seen| seen.verdict != Verdict::Refused).count() as u64;
+        let refused = self.seen.iter().find(|seen| seen.verdict == Verdict::Refused);
+        let now = self.batch().last();
+        let (Some(from), Some(to)) = (refused, now) else { return (Stage::Seek, Vec::new(), "") };
+        if 2 * passed < first {
+            return (Stage::Seek, Vec::new(), "");
+        }
+        let took = (to.answered - from.sent).max(0.01);
+        let watch = Act::Watch { first: 0.03 * took, growth: 0.0, longest: 1.3 * took };
+        (Stage::Seek, vec![watch], "asking again in even steps")
     }
 
     fn found(&mut self, rule: Rule, share: f64) {

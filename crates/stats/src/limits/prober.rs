@@ -148,7 +148,8 @@ impl Prober {
                 Stage::Crowd => self.after_crowd(),
                 Stage::Waves => self.after_waves(),
                 Stage::Recovery => self.after_recovery(),
-                Stage::Again | Stage::Seek | Stage::Press => match self.seek(now) {
+                Stage::Again => self.after_again(),
+                Stage::Seek | Stage::Press => match self.seek(now) {
                     Some(experiment) => return Some(self.begin(experiment, now)),
                     None => continue,
                 },

@@ -130,14 +130,9 @@ fn two_tiers(rule: &mut Rule, features: &Features, log: &Log, known: &[Particle]
             rule.window = gap * (0.9 + 0.2 * rng.unit());
         }
     }
-    let long: Vec<(f64, f64)> = features
-        .falls
-        .iter()
-        .filter_map(|fall| {
-            let edge = features.edges.iter().find(|edge| edge.1 > *fall)?;
-            (edge.1 - fall > 1.1 * rule.window).then_some((*fall, edge.0 + (edge.1 - edge.0) * rng.unit()))
-        })
-        .collect();
+    let ends = |(from, to, fall): (f64, f64, f64), rng: &mut Rng| (fall, from + (to - from) * rng.unit());
+    let long: Vec<(f64, f64)> =
+        features.refusals(rule.window).into_iter().map(|refusal| ends(refusal, rng)).collect();
     let Some((fall, edge)) = pick(&long, rng).copied() else {
         (rule.second.limit, rule.second.window) = (features.total, features.span(rng));
         return;

@@ -51,7 +51,7 @@ pub(crate) fn improve(
     // a short tier that was found once is kept while the long one is looked for
     let known: Vec<Particle> = single.iter().chain(kept.iter().take(6)).filter(|_| two).cloned().collect();
     let (proposals, changes) = if two { (3 * TRIES.0, 2 * TRIES.1) } else { TRIES };
-    let even = sweep(class, kept.first().map(|particle| particle.rule), features);
+    let even = sweep(class, kept.first().map(|particle| particle.rule), features, log);
     let swept = even.len();
     for index in 0..swept + proposals + changes {
         let rule = if let Some(rule) = even.get(index) {
@@ -83,8 +83,14 @@ pub(crate) fn improve(
 /// Windows of a sweep.
 const SWEPT: usize = 64;
 
+/// Most windows of a lock-out that are tried.
+const LAPSES: usize = 600;
+
 /// Rules of one window with all windows that there can be, in even ratios: where it ends is not seen in every log.
-fn sweep(class: Class, best: Option<Rule>, features: &Features) -> Vec<Rule> {
+fn sweep(class: Class, best: Option<Rule>, features: &Features, log: &Log) -> Vec<Rule> {
+    if let Some(best) = best.filter(|best| best.class == Class::TwoTier) {
+        return long_windows(&best, features, log);
+    }
     let swept = [Class::FixedFirst, Class::SlidingLog, Class::LogWithRejects, Class::Lockout];
     let (Some(first), true) = (features.runs.first(), swept.contains(&class)) else { return Vec::new() };
     let rule = match best {
@@ -95,7 +101,36 @@ fn sweep(class: Class, best: Option<Rule>, features: &Features) -> Vec<Rule> {
     let least = (first.to - first.from).max(1e-3 * features.end).max(1e-4);
     let ratio = (2.0 * features.end / least).max(1.1);
     let window = |index: usize| least * ratio.powf(index as f64 / (SWEPT - 1) as f64);
-    (0..SWEPT).map(|index| Rule { window: window(index), ..rule }).collect()
+    let even = (0..SWEPT).map(window);
+    if class != Class::Lockout {
+        return even.map(|window| Rule { window, ..rule }).collect();
+    }
+    // only how many pass tells when a window ended: between two requests that passed, after any run's begin
+    let mut windows: Vec<f64> = even.collect();
+    for run in &features.runs {
+        let passed = log.events.iter().filter(|event| event.key == 0 && event.passed && event.at >= run.from);
+        let instants: Vec<f64> = passed.map(|event| event.at - run.from).collect();
+        let gaps = instants.windows(2).filter(|pair| pair[1] - pair[0] > 0.002 * pair[1]);
+        windows.extend(gaps.map(|pair| 0.5 * (pair[0] + pair[1])));
+    }
+    let step = windows.len().div_ceil(LAPSES);
+    windows.into_iter().step_by(step.max(1)).map(|window| Rule { window, ..rule }).collect()
+}
+
+/// The long tier with all windows that there can be, in even ratios, from each end of a long refusal.
+fn long_windows(best: &Rule, features: &Features, log: &Log) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    let ratio = (2.0 * features.end / (1.6 * best.window)).max(1.1);
+    for (fall, edge) in features.long(best.window).into_iter().take(4) {
+        for index in 0..SWEPT {
+            let mut rule = *best;
+            rule.second.window = 1.6 * best.window * ratio.powf(index as f64 / (SWEPT - 1) as f64);
+            rule.second.phase = edge;
+            rule.second.limit = features.admitted(log, edge - rule.second.window, fall).max(best.limit + 1);
+            rules.push(rule);
+        }
+    }
+    rules
 }
 
 /// Keeps the best of each cell of the figures, and of the cells a spread that begins with the best.

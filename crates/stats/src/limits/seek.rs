@@ -13,8 +13,8 @@ use crucible_core::Rng;
 const PRESSED: u64 = 4;
 /// Doubt at which it is decided.
 const DECIDED: f64 = 0.01;
-/// Experiments that must come out as expected, after the doubt is gone.
-const CONFIRMATIONS: u32 = 1;
+/// What must be left of the time within which it is to be known, in windows; else more is allowed.
+const LEAST_LEFT: f64 = 0.3;
 /// Experiments of one search.
 const ROUNDS: u32 = 24;
 
@@ -42,11 +42,11 @@ impl Prober {
             self.confirmed += 1;
             self.decided.get_or_insert(now - self.begun);
         }
-        if searching && self.confirmed <= CONFIRMATIONS && self.rounds < ROUNDS {
+        if searching && self.confirmed <= confirmations(&best) && self.rounds < ROUNDS {
             self.rounds += 1;
             let end = self.begun + self.options.within;
             let mut budget = self.begun + self.options.windows * self.belief.memory();
-            if self.pressed > 0 || now + 0.02 * best.memory() >= budget {
+            if self.pressed > 0 || now + LEAST_LEFT * best.memory() >= budget {
                 // better late than wrong
                 budget = self.begun + 4.0 * (budget - self.begun);
             }
@@ -56,6 +56,7 @@ impl Prober {
                 end: end.min(budget.max(now)),
                 trip: self.trip(),
                 lanes: self.lanes,
+                again: self.again(),
             };
             if now + 0.02 * best.memory() < means.end {
                 let chosen = if doubt > DECIDED { choose(&self.belief, &log, &means) } else { None };
@@ -68,6 +69,13 @@ impl Prober {
         }
         self.stage = if self.outcome.is_some() { Stage::Over } else { Stage::Keys(0) };
         None
+    }
+
+    /// Why the last experiments were made, and how often in a row for that reason.
+    fn again(&self) -> (&'static str, u32) {
+        let last = self.steps.last().map_or("", |step| step.about);
+        let times = self.steps.iter().rev().take_while(|step| step.about == last).count();
+        (last, times as u32)
     }
 
     /// Takes what is believed now for what is found.
@@ -135,11 +143,21 @@ impl Prober {
     }
 }
 
+/// Experiments that must come out as expected, after the doubt is gone.
+fn confirmations(rule: &Rule) -> u32 {
+    if rule.class == Class::TwoTier { 2 } else { 1 }
+}
+
 /// An experiment that no belief has chosen: what is believed must foresee it.
 fn confirm(rule: &Rule, lanes: u64, end: f64, rng: &mut Rng) -> Experiment {
     let scale = rule.memory();
     let all = Act::Burst { most: 2 * rule.limit + 5, refusals: 2, lanes };
+    let mut acts = vec![Act::Wait((0.3 + 0.6 * rng.unit()) * scale)];
+    if rule.class == Class::TwoTier {
+        let times = rule.second.limit.div_ceil(rule.limit).min(40);
+        acts.extend((0..times).flat_map(|_| [all, Act::Wait(1.03 * rule.window)]));
+    }
     let watch = Act::Watch { first: 0.02 * scale, growth: 0.0, longest: 1.2 * scale };
-    let acts = vec![Act::Wait((0.3 + 0.6 * rng.unit()) * scale), all, watch, all];
+    acts.extend([all, watch, all]);
     Experiment { acts, end, about: "whether it comes as expected" }
 }
