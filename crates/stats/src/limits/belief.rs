@@ -1,8 +1,9 @@
 //! What is believed after all that was seen: rules of every class with their weights.
 
+use super::features::Features;
 use super::likelihood::{Particle, at_random};
 use super::rule::{Class, Rule};
-use super::search::{BEHIND, Features, improve};
+use super::search::{BEHIND, improve};
 use super::seen::Log;
 use crucible_core::Rng;
 
@@ -17,11 +18,12 @@ const BY_TIME: &[Class] = &[
     Class::Spacing,
     Class::IntervalRefill,
     Class::Lockout,
+    Class::GrowingLock,
     Class::TwoTier,
 ];
 
 /// Most searches of one log beyond the first.
-const PASSES: u32 = 4;
+const PASSES: u32 = 8;
 
 /// What a class pays for its free figures, as a logarithm: of two that explain alike, the plainer one is believed.
 const fn price(class: Class) -> f64 {
@@ -31,6 +33,7 @@ const fn price(class: Class) -> f64 {
         Class::LogWithRejects | Class::FixedWall => 1.0,
         Class::SlidingCounter => 2.0,
         Class::Lockout | Class::IntervalRefill => 3.0,
+        Class::GrowingLock => 5.0,
         _ => 11.0,
     }
 }

@@ -36,16 +36,20 @@ pub(crate) struct Means {
     pub trip: f64,
     /// Requests under way at once.
     pub lanes: u64,
+    /// Why the last experiments were made, and how often for that reason.
+    pub again: (&'static str, u32),
 }
 
 /// Rules that think.
 const MINDS: usize = 14;
 /// Worth of settling figures, against that of settling the class.
 const FIGURES: f64 = 0.3;
+/// Share of a window within which a verdict tells nothing about the class: another window would explain it, too.
+const CLASS_BLUR: f64 = 0.02;
 /// Likelihood ratios that are worth something, as a logarithm: a little evidence now is less than much soon.
 const PATIENCE: f64 = 4.0;
 /// Doubt that is not worth an experiment.
-const WORTH: f64 = 0.002;
+const WORTH: f64 = 0.0005;
 
 /// The best experiment; `None` if none settles anything.
 pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experiment> {
@@ -53,6 +57,7 @@ pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experi
     let best = belief.best()?.rule;
     let states: Vec<State> = minds.iter().map(|mind| state_after(&mind.rule, log)).collect();
     let unit = best.memory();
+    let all: Vec<(&Weighted, &State)> = minds.iter().zip(&states).collect();
     let mut chosen: Option<(f64, Experiment)> = None;
     for (acts, about) in menu(&best, &minds, &states, means, belief.range(|rule| rule.window)) {
         let end = means.end.min(means.now + 4.0 * unit + 1.0);
@@ -62,25 +67,63 @@ pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experi
             let last = expected.last().map_or(means.now, |event| event.0);
             length += mind.weight * (last - means.now);
             requests += mind.weight * expected.len() as f64;
-            let own = weigh(&expected, &mind.rule, state, log.noise);
-            for (other, begin) in minds.iter().zip(&states) {
-                if mind.rule.agrees(&other.rule, belief.share) {
-                    continue;
-                }
-                let apart = (own - weigh(&expected, &other.rule, begin, log.noise)).max(0.0);
-                let kind = if mind.rule.class == other.rule.class { FIGURES } else { 1.0 };
-                gain += kind * mind.weight * other.weight * (1.0 - (-apart / PATIENCE).exp());
-            }
+            gain += mind.weight * settled(mind, state, &expected, &all, log.noise, belief.share);
         }
         // what takes much longer than all before it can wait until the figures are better known
-        let hasty = (length / (2.0 * (means.now - means.begun) + 0.5)).max(1.0);
-        let cost = 2.5 * hasty + length / unit + requests / (20.0 * (best.limit as f64 + 5.0));
-        let value = gain / cost;
+        let hasty = (length / (means.now - means.begun + 0.5)).max(1.0);
+        let spent = length / (means.end - means.now).max(1e-3);
+        let cost = 2.5 * hasty + length / unit + 3.0 * spent + requests / (20.0 * (best.limit as f64 + 5.0));
+        // what has settled little so far is not what it is thought to be
+        let again = if about == means.again.0 && about != LADDER { means.again.1 } else { 0 };
+        let value = gain / (cost * (1.0 + 0.5 * f64::from(again)));
         if gain > WORTH && chosen.as_ref().is_none_or(|(most, _)| value > *most) {
             chosen = Some((value, Experiment { acts, end, about }));
         }
     }
     chosen.map(|(_, experiment)| experiment)
+}
+
+/// What measures the window of a lock-out or a log once more, whatever it is worth.
+pub(crate) fn refine(belief: &Belief, log: &Log, means: &Means) -> Option<Experiment> {
+    let (best, minds) = (belief.best()?.rule, belief.sample(MINDS, 2.0));
+    let states: Vec<State> = minds.iter().map(|mind| state_after(&mind.rule, log)).collect();
+    let range = belief.range(|rule| rule.window);
+    let (acts, about) = ladder(&best, &minds, &states, means, range).or_else(|| fan(&best, means, range))?;
+    Some(Experiment { acts, end: means.end, about })
+}
+
+/// The doubt that an experiment settles if `mind` is right and it brings what `mind` expects. Figures are settled rule by
+/// rule; a class only if none of its rules explains it: else the one would be taken for the other.
+fn settled(
+    mind: &Weighted,
+    begin: &State,
+    expected: &[(f64, bool)],
+    all: &[(&Weighted, &State)],
+    noise: f64,
+    share: f64,
+) -> f64 {
+    let blur = CLASS_BLUR * mind.rule.grain() + 2.0 * noise;
+    let own = weigh(expected, &mind.rule, begin, noise);
+    let mut classes: Vec<(Class, f64, f64)> = Vec::new();
+    let mut figures = 0.0;
+    for (other, begin) in all {
+        if other.rule.class == mind.rule.class {
+            if !mind.rule.agrees(&other.rule, share) {
+                figures += FIGURES * other.weight * worth(own - weigh(expected, &other.rule, begin, noise));
+            }
+            continue;
+        }
+        let apart = against(expected, &other.rule, begin, noise, blur);
+        match classes.iter_mut().find(|(class, ..)| *class == other.rule.class) {
+            Some((_, weight, least)) => (*weight, *least) = (*weight + other.weight, least.min(apart)),
+            None => classes.push((other.rule.class, other.weight, apart)),
+        }
+    }
+    figures + classes.iter().map(|(_, weight, least)| weight * worth(*least)).sum::<f64>()
+}
+
+fn worth(apart: f64) -> f64 {
+    1.0 - (-apart.max(0.0) / PATIENCE).exp()
 }
 
 /// Plays an experiment against a rule.
@@ -116,6 +159,24 @@ fn weigh(expected: &[(f64, bool)], rule: &Rule, begin: &State, noise: f64) -> f6
     let mut sum = 0.0;
     for (at, passed) in expected {
         sum += log_probability(state.margin(rule, *at), *passed, noise);
+        if *passed {
+            state.admit(rule, *at);
+        } else {
+            state.refuse(rule, *at);
+        }
+    }
+    sum
+}
+
+/// What speaks against a rule beside verdicts so near to an edge that another window would explain them.
+fn against(expected: &[(f64, bool)], rule: &Rule, begin: &State, noise: f64, blur: f64) -> f64 {
+    let mut state = begin.clone();
+    let mut sum = 0.0;
+    for (at, passed) in expected {
+        let margin = state.margin(rule, *at);
+        if (margin >= 0.0) != *passed && margin.abs() > blur {
+            sum -= log_probability(margin, *passed, noise);
+        }
         if *passed {
             state.admit(rule, *at);
         } else {
@@ -171,6 +232,7 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means, range:
         }
     }
     menu.extend(ladder(best, minds, states, means, range));
+    menu.extend(fan(best, means, range));
     if best.class == Class::TwoTier {
         // as much as the short tier allows, until the long one refuses; then a watch for its end
         let times = best.second.limit.div_ceil(best.limit).min(40) + 1;
@@ -183,6 +245,10 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means, range:
     menu.push((vec![growing, all], "asking again, ever more slowly"));
     menu
 }
+
+const LADDER: &str = "singles where the window may end, then all that is left";
+/// Most that a ladder reaches, as a multiple of where it begins.
+const FAN: f64 = 3.0;
 
 /// Single requests over the range in which the window of a lock-out may end, then all that is left: how many pass tells
 /// which of them began a new window. Refusals cost a lock each, so that one pass must tell as much as it can.
@@ -198,13 +264,43 @@ fn ladder(
     }
     let own = || minds.iter().zip(states).filter(|(mind, _)| mind.rule.class == Class::Lockout);
     let locked = own().map(|(mind, state)| -state.margin(&mind.rule, means.now)).fold(0.0, f64::max);
-    let (least, most) = (range.0 * 0.985, range.1 * 1.015);
-    let count = (best.limit - 2).min(40);
-    let one = Act::Singles { count: 1, every: 0.0 };
+    let (least, most) = (range.0 * 0.985, (range.1 * 1.015).min(FAN * range.0));
+    let count = (best.limit - 1).min(40);
+    // the first one ends the lock, and tells its length once more, unless asking makes it longer
+    let mut acts = if best.extends {
+        vec![Act::Wait(locked * 1.02 + 2.0 * means.trip), Act::Singles { count: 1, every: 0.0 }]
+    } else {
+        let watch = Act::Watch { first: 0.008 * best.lock, growth: 0.0, longest: 0.3 * best.lock };
+        vec![Act::Wait((locked - 0.06 * best.lock).max(0.0)), watch]
+    };
     let spread = Act::Singles { count, every: (most - least) / count as f64 };
     let rest = Act::Burst { most: best.limit + 1, refusals: 1, lanes: means.lanes };
-    let acts = vec![Act::Wait(locked * 1.02 + 2.0 * means.trip), one, Act::Wait(least), spread, rest];
-    Some((acts, "singles where the window may end, then all that is left"))
+    acts.extend([Act::Wait(least), spread, rest]);
+    Some((acts, LADDER))
+}
+
+/// Requests spread over the range in which a log may forget, then all that pass: how many do tells which of them are
+/// forgotten. That needs one window, and divides the range by as many as there are requests.
+fn fan(best: &Rule, means: &Means, (least, most): (f64, f64)) -> Option<(Vec<Act>, &'static str)> {
+    let log = matches!(best.class, Class::LogWithRejects | Class::SlidingLog);
+    if !log || best.limit < 2 || most <= least {
+        return None;
+    }
+    let (least, most) = (least * 0.99, most * 1.01);
+    let count = best.limit.min(40);
+    let every = ((most - least) / count as f64).max(means.trip);
+    let rest = best.limit - count;
+    let mut acts = Vec::new();
+    if best.class == Class::SlidingLog {
+        acts.push(Act::Wait(most));
+    }
+    if rest > 0 {
+        acts.push(Act::Burst { most: rest, refusals: u64::MAX, lanes: means.lanes });
+    }
+    acts.push(Act::Singles { count, every });
+    acts.push(Act::Wait((most - (count - 1) as f64 * every).max(0.0)));
+    acts.push(Act::Burst { most: best.limit + 1, refusals: 1, lanes: means.lanes });
+    Some((acts, "singles spread over what is not known, then all that is left"))
 }
 
 /// Times that differ by more than a fifth among those that likely rules name.

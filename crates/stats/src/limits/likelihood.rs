@@ -36,7 +36,7 @@ pub(crate) fn explain(rule: &Rule, log: &Log, floor: f64) -> Particle {
     let mut state = State::new(rule);
     let (mut fit, mut surprises) = (0.0, 0);
     for event in log.events.iter().filter(|event| event.key == 0) {
-        fit += step(rule, &mut state, event, log.noise, &mut surprises);
+        fit += step(rule, &mut state, event, &mut surprises);
         if fit < floor {
             return Particle { rule: *rule, fit: f64::NEG_INFINITY, surprises };
         }
@@ -44,22 +44,22 @@ pub(crate) fn explain(rule: &Rule, log: &Log, floor: f64) -> Particle {
     Particle { rule: *rule, fit, surprises }
 }
 
-fn step(rule: &Rule, state: &mut State, event: &Event, noise: f64, surprises: &mut u32) -> f64 {
+fn step(rule: &Rule, state: &mut State, event: &Event, surprises: &mut u32) -> f64 {
     let margin = state.margin(rule, event.at);
-    *surprises += u32::from((margin >= 0.0) != event.passed && margin.abs() > EDGE * noise);
+    *surprises += u32::from((margin >= 0.0) != event.passed && margin.abs() > EDGE * event.noise);
     if event.passed {
         state.admit(rule, event.at);
     } else {
         state.refuse(rule, event.at);
     }
-    log_probability(margin, event.passed, noise)
+    log_probability(margin, event.passed, event.noise)
 }
 
 /// What the rule remembers after the log.
 pub(crate) fn state_after(rule: &Rule, log: &Log) -> State {
     let mut state = State::new(rule);
     for event in log.events.iter().filter(|event| event.key == 0) {
-        step(rule, &mut state, event, log.noise, &mut 0);
+        step(rule, &mut state, event, &mut 0);
     }
     state
 }
@@ -72,7 +72,7 @@ pub(crate) fn margins(rule: &Rule, log: &Log) -> Vec<(Event, f64)> {
     plain
         .map(|event| {
             let margin = state.margin(rule, event.at);
-            step(rule, &mut state, event, log.noise, &mut 0);
+            step(rule, &mut state, event, &mut 0);
             (*event, margin)
         })
         .collect()
@@ -84,8 +84,8 @@ pub(crate) fn own_count(rule: &Rule, log: &Log, key: u8) -> f64 {
     let mut difference = 0.0;
     for event in log.events.iter().filter(|event| event.key == 0 || event.key == key) {
         let apart = if event.key == 0 { &mut plain } else { &mut own };
-        difference += step(rule, apart, event, log.noise, &mut 0);
-        difference -= step(rule, &mut shared, event, log.noise, &mut 0);
+        difference += step(rule, apart, event, &mut 0);
+        difference -= step(rule, &mut shared, event, &mut 0);
     }
     difference
 }

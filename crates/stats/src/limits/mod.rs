@@ -6,15 +6,20 @@
 
 mod acts;
 mod belief;
+mod change;
 mod design;
+mod features;
 mod finding;
 mod headers;
 mod honesty;
 mod likelihood;
+mod opening;
 mod places;
 mod prober;
+mod propose;
 mod rule;
 mod search;
+mod seek;
 mod seen;
 pub mod sim;
 mod state;

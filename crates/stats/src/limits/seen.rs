@@ -43,6 +43,8 @@ pub(crate) struct Event {
     pub at: f64,
     pub key: u8,
     pub passed: bool,
+    /// Typical error of `at`, seconds: more for an answer that took unusually long.
+    pub noise: f64,
 }
 
 /// All that was seen, in the order of arrival, as far as models can use it.
@@ -55,26 +57,42 @@ pub(crate) struct Log {
 
 /// Share of the round trip, and least error, by which arrivals are blurred.
 const BLUR: (f64, f64) = (0.15, 0.001);
+/// Share of the time that an answer took longer than others of its kind by which its arrival is blurred.
+const LATE: f64 = 0.4;
 
 impl Log {
     pub(crate) fn new(seen: &[Seen]) -> Log {
-        let mut trips: Vec<f64> =
-            seen.iter().filter(|s| s.verdict != Verdict::Broken).map(Seen::took).collect();
-        trips.sort_by(f64::total_cmp);
-        let at = |share: f64| trips.get((trips.len() as f64 * share) as usize).copied().unwrap_or(0.0);
-        let (least, most) = (at(0.0), at(0.8));
+        let answered = || seen.iter().filter(|s| s.verdict != Verdict::Broken);
+        let trips = sorted(answered().map(Seen::took).collect());
+        let (least, most) = (at(&trips, 0.0), at(&trips, 0.8));
         let noise = BLUR.1 + BLUR.0 * least + 0.3 * (most - least).min(5.0 * least + 0.002);
-        let mut events: Vec<Event> = seen
-            .iter()
-            .filter(|s| s.verdict != Verdict::Broken)
-            .map(|s| Event {
-                at: s.sent + 0.5 * least.min(s.took()),
-                key: s.key,
-                passed: s.verdict == Verdict::Passed,
+        let of = |verdict| {
+            let trips = answered().filter(|s| s.verdict == verdict).map(Seen::took).collect();
+            at(&sorted(trips), 0.5)
+        };
+        let (passed, refused) = (of(Verdict::Passed), of(Verdict::Refused));
+        let mut events: Vec<Event> = answered()
+            .map(|s| {
+                let usual = if s.verdict == Verdict::Passed { passed } else { refused };
+                Event {
+                    at: s.sent + 0.5 * least.min(s.took()),
+                    key: s.key,
+                    passed: s.verdict == Verdict::Passed,
+                    noise: noise + LATE * (s.took() - usual - noise).max(0.0),
+                }
             })
             .collect();
         // of requests sent at once, those that passed came first
         events.sort_by(|a, b| a.at.total_cmp(&b.at).then(b.passed.cmp(&a.passed)));
         Log { events, noise }
     }
+}
+
+fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+fn at(sorted: &[f64], share: f64) -> f64 {
+    sorted.get((sorted.len() as f64 * share) as usize).copied().unwrap_or(0.0)
 }
