@@ -10,6 +10,7 @@ mod figures;
 mod fixture;
 mod formats;
 mod report;
+mod searched;
 mod swallowed;
 #[cfg(test)]
 mod tests;
