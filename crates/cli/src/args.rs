@@ -246,7 +246,7 @@ pub struct CapacityArgs {
     /// The test whose scenarios and thresholds are used [default: the first]
     #[arg(long, value_name = "NAME")]
     pub test: Option<String>,
-    /// What must hold, instead of the plan's thresholds: 'p99 < 100ms', 'errors < 1%'; may be repeated
+    /// What must hold, instead of the plan's thresholds: 'p99 < 100ms', 'errors < 1%', 'STEP: p95 < 2s'; may be repeated
     #[arg(long = "threshold", value_name = "LIMIT")]
     pub thresholds: Vec<String>,
     /// Search for the number of users instead of the rate of arrivals
@@ -255,6 +255,9 @@ pub struct CapacityArgs {
     /// Time of load for the whole search
     #[arg(long, value_name = "TIME", default_value = "5m")]
     pub within: String,
+    /// Shortest trial: several times what an operation, or a job to its end, takes
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    pub trial: String,
     /// Lowest load to try
     #[arg(long, value_name = "N")]
     pub from: Option<f64>,

@@ -19,6 +19,7 @@ mod ladder;
 mod overviews;
 mod page;
 mod report;
+mod searched;
 mod survey;
 mod swallowed;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! All trials stand in one record, each as a test of its own; the finding stands behind them.
 
+mod late;
 mod load;
 mod tell;
 
@@ -16,6 +17,7 @@ use crate::{out, plans, requests, stores};
 use crucible_core::{Ns, ScenarioId, units};
 use crucible_engine::Options;
 use crucible_plan::{Plan, Test};
+use crucible_schedule::Pacing;
 use crucible_stats::capacity::{Answer, Finding, Proposal, Scale, Search, Settings, TrialResult};
 use load::Target;
 use std::sync::Arc;
@@ -106,17 +108,32 @@ fn plan_of(args: &CapacityArgs) -> Result<(Plan, Option<Started>), CliError> {
 fn test_of(plan: &Plan, args: &CapacityArgs) -> Result<Test, CliError> {
     let names: Vec<String> = args.test.iter().cloned().collect();
     let chosen = plans::choose(plan, &names)?;
-    chosen
-        .first()
-        .map(|index| plan.tests[*index].clone())
-        .ok_or_else(|| CliError::usage("the plan has no test".to_owned()))
+    let tests = || chosen.iter().map(|index| &plan.tests[*index]);
+    // one that is a load of the kind that is searched for, and not a number of iterations
+    let suits = |test: &&Test| {
+        let phases = &test.load.phases;
+        phases.iter().any(|phase| match &phase.pacing {
+            Pacing::Open { .. } => !args.users,
+            Pacing::Closed { users, iterations } => args.users && iterations.is_none() && users.max() > 1.0,
+        })
+    };
+    let test = tests().find(suits).or_else(|| tests().next()).cloned();
+    let test = test.ok_or_else(|| CliError::usage("the plan has no test".to_owned()))?;
+    if args.test.is_none() && plan.tests.len() > 1 {
+        out::note(&format!("the load is that of the test `{}`; --test names another", test.name));
+    }
+    Ok(test)
 }
 
 fn settings(args: &CapacityArgs, target: &Target) -> Result<Settings, CliError> {
     let scale = if args.users { Scale::Users } else { Scale::Rate };
     let mut settings = Settings::new(scale, target.predicates.clone());
-    settings.within = units::parse_duration(&args.within)
-        .map_err(|hint| CliError::usage(format!("failed to read --within {:?}\n  {hint}", args.within)))?;
+    let time = |option: &str, text: &str| {
+        units::parse_duration(text)
+            .map_err(|hint| CliError::usage(format!("failed to read {option} {text:?}\n  {hint}")))
+    };
+    settings.within = time("--within", &args.within)?;
+    settings.shortest = time("--trial", &args.trial)?;
     settings.start = args.from.unwrap_or(settings.start);
     settings.most = args.to.unwrap_or(if args.users { 100_000.0 } else { 1e6 });
     settings.precision = args.precision / 100.0;
@@ -155,18 +172,19 @@ fn search_with<P: crucible_core::Protocol>(
         if conductor.interrupted() {
             return Ok(Found { finding: search.finding(), invalid: None });
         }
-        if let Some(why) = load::late(&leg.windows, conductor.plan().lateness) {
-            let why = format!("at {}: {why}", tell::load(trial.load, scale));
+        let result =
+            TrialResult { trial, windows: target.windows(&leg.windows, &steps), ended_early: leg.cut };
+        if let Some(why) = late::late(&leg.windows, target, &result) {
+            let why = format!("at {} the load generator was late: {why}", tell::load(trial.load, scale));
             late += 1;
             if late >= MOST_LATE {
+                let why = format!("{why}; it was the bottleneck");
                 return Ok(Found { finding: search.finding(), invalid: Some(why) });
             }
-            out::note(&format!("{why}; the trial is made once more"));
+            out::note(&format!("{why}; once more"));
             continue;
         }
         late = 0;
-        let result =
-            TrialResult { trial, windows: target.windows(&leg.windows, &steps), ended_early: leg.cut };
         search.observe(result);
         if !quiet {
             out::note(&tell::progress(&search.progress(), &trial, leg.cut, scale));

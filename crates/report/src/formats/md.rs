@@ -5,6 +5,7 @@
 use super::Format;
 use crate::Report;
 use crate::figures::{self, Health, Row};
+use crate::searched;
 use crate::swallowed::swallowed;
 use crate::text::{clean, utc};
 use crate::values;
@@ -24,6 +25,7 @@ pub(super) const FORMAT: Format = Format {
 
 fn render(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     heading(report, out)?;
+    searched(report, out)?;
     for (index, totals) in report.view.tests.iter().enumerate() {
         test(report, index, totals, out)?;
     }
@@ -95,6 +97,19 @@ fn heading(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     }
     for (name, value) in &started.labels {
         writeln!(out, "| {} | {} |", safe(name), safe(value))?;
+    }
+    writeln!(out)
+}
+
+/// What a search found: the tests below are its trials.
+fn searched(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
+    let lines = searched::capacity(report.view);
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "## Capacity\n\n| | |\n|---|---|")?;
+    for (label, text) in lines {
+        writeln!(out, "| {label} | {} |", safe(&text))?;
     }
     writeln!(out)
 }

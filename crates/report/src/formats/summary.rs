@@ -32,6 +32,7 @@ mod spans;
 
 fn render(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     headline(report, out)?;
+    said::searched(report, out)?;
     for (index, totals) in report.view.tests.iter().enumerate() {
         writeln!(out)?;
         test(report, index, totals, out)?;

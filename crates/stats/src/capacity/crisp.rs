@@ -81,5 +81,9 @@ fn is_plain(search: &Search, result: &TrialResult) -> bool {
         let spread: f64 = counts.iter().map(|(of, bad)| (bad - of * share).powi(2)).sum();
         spread <= CLUMPED * (bad + 1.0)
     };
+    // users that hang are plain at once, and were not seen to hang from the first window on; arrivals come in clumps
+    if search.settings.scale == Scale::Users && result.ended_early && !verdict {
+        return windows.last().is_some_and(|last| !says(last));
+    }
     windows.len() >= WINDOWS && windows.iter().all(|window| says(window) == verdict) && targets().all(even)
 }

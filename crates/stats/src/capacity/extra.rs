@@ -1,5 +1,6 @@
 //! The passes after the search proper: the way down (hysteresis), and the breaking point.
 
+use super::crisp::crisp;
 use super::known::Known;
 use super::{Hysteresis, Purpose, Role, Search, Settings, Trial, TrialResult, design};
 use crucible_core::Ns;
@@ -106,7 +107,10 @@ pub(super) fn under_way(search: &Search) -> Option<Trial> {
         return None;
     }
     let known = search.known.as_ref()?;
-    let low = known.quantile(0.025).max(0.8 * known.quantile(0.5));
+    let low = match crisp(search) {
+        Some(found) => found.held,
+        None => known.quantile(0.025).max(0.8 * known.quantile(0.5)),
+    };
     let load = match search.extra.after_overload() {
         _ if search.extra.tried_down == 0 => FIRST * low,
         (_, None) => FIRST * low,
@@ -140,7 +144,7 @@ pub(super) fn next(search: &Search) -> Option<Trial> {
         if !search.settings.downward || !open || extra.tried_down >= TRIALS {
             return None;
         }
-        let load = search.snap(known.quantile(0.5) * OVERLOAD);
+        let load = search.snap(crisp(search).map_or(known.quantile(0.5), |found| found.held) * OVERLOAD);
         Some(Trial { settle: Ns::ZERO, ..design::make(search, Purpose::Descend, load, shortest) })
     })
 }
@@ -155,7 +159,10 @@ fn breaking(search: &Search, known: &Known) -> Option<Trial> {
         return None;
     }
     let highest = search.results.iter().filter(|result| result.trial.purpose == Purpose::Break);
-    let from = highest.map(|result| result.trial.load).fold(known.quantile(0.5), f64::max);
+    // a cliff is known from its two sides alone
+    let edge = crisp(search).map_or(known.quantile(0.5), |found| found.failed);
+    let edge = if edge.is_finite() { edge } else { search.bracket().1? };
+    let from = highest.map(|result| result.trial.load).fold(edge, f64::max);
     let load = search.snap(from * 1.1);
     (load > from).then(|| design::make(search, Purpose::Break, load, search.settings.shortest))
 }

@@ -73,6 +73,17 @@ pub struct Hysteresis {
     pub differs: bool,
 }
 
+/// What became of the system after a load that it could not bear.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recovery {
+    /// The load that it failed under.
+    pub after: f64,
+    /// The low load under which it was watched.
+    pub at: f64,
+    /// Time until it was well again; `None` if it was not seen to be.
+    pub took: Option<Ns>,
+}
+
 /// One point of the curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CurvePoint {
@@ -117,6 +128,10 @@ pub struct Finding {
     pub breaking: Option<Edge>,
     /// The way down, if asked for.
     pub hysteresis: Option<Hysteresis>,
+    /// Recoveries, in their order.
+    pub recoveries: Vec<Recovery>,
+    /// Trials that were ended early because they were hopeless, and the time that this saved.
+    pub cut: (u32, Ns),
     /// Throughput and response time against load, by rising load.
     pub curve: Vec<CurvePoint>,
     /// Where the curve bends most: for a picture only.

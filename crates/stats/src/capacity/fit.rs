@@ -65,20 +65,58 @@ const COUNTS: (f64, f64) = (0.02, 30.0);
 const LEVELS: (f64, f64) = (1e-6, 0.01);
 /// The slope expected before anything is seen, and the variance of its logarithm: a factor of four either way.
 const SLOPE: (f64, f64) = (30.0, 2.0);
+/// Variance of the logarithm of the slope where the ceiling is known.
+const STRAIGHT: f64 = 0.1;
+/// An edge is taken to lie at least this share of the ceiling below it.
+const LEAST_GAP: f64 = 0.004;
 /// The line's bend is at least this, in logits per squared relative distance.
-const BEND: f64 = 100.0;
-/// A variance measured on few clumps is too low more often than too high: found by simulation.
-const CAUTION: f64 = 1.35;
+const BEND: f64 = 10.0;
+/// A variance measured on few clumps is too low more often than too high: by this much over the number of clumps, found by
+/// simulation, and at most by the half.
+const CAUTION: (f64, f64) = (8.0, 0.4);
 /// Clumps of bad operations that make one degree of freedom: their sizes vary as exponential ones do.
 const CLUMPS: f64 = 1.2;
 /// Slopes that are thought of.
 const SLOPES: (f64, f64) = (3.0, 3e4);
+
+/// The throughput of a system that has more to do than it can, in operations a second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Ceiling {
+    pub(super) rate: f64,
+    /// Its standard error, as a share.
+    pub(super) error: f64,
+}
+
+impl Ceiling {
+    /// Of the trials in which clearly less was done than asked for; `None` if there are none, or for users.
+    pub(super) fn of<'a>(trials: impl Iterator<Item = &'a TrialResult>, scale: Scale) -> Option<Ceiling> {
+        let (mut done, mut time) = (0.0, 0.0);
+        for trial in trials.filter(|_| scale == Scale::Rate) {
+            let here: f64 = trial.counted().iter().map(|window| window.done as f64).sum();
+            let took: f64 = trial.counted().iter().map(|window| window.length.as_secs_f64()).sum();
+            let asked = trial.trial.load * took;
+            if here > 0.0 && here < asked - 4.0 * asked.sqrt() && here < BUSY * asked {
+                (done, time) = (done + here, time + took);
+            }
+        }
+        (done > 0.0).then(|| Ceiling { rate: done / time, error: (1.0 / done + STARTING * STARTING).sqrt() })
+    }
+}
+
+/// Share of the throughput by which a short overload may be off: its first operations are not done at once.
+const STARTING: f64 = 0.01;
+
+/// Less than this share of what was asked for is done only where the system is busy all the time.
+const BUSY: f64 = 0.95;
 
 /// What is known of the edge of one predicate.
 #[derive(Clone, Debug)]
 pub(super) struct Fit {
     limit: Limit,
     trials: Vec<Evidence>,
+    ceiling: Option<Ceiling>,
+    /// Whether the overdispersion has been measured.
+    measured: bool,
     /// Overdispersion of each trial.
     spread: Vec<f64>,
     /// Ratio to the allowed share far below the edge: operations that are bad whatever the load.
@@ -95,7 +133,10 @@ pub(super) struct Fit {
 
 impl Fit {
     /// Of at least one trial; `None` without.
-    pub(super) fn new(limit: Limit, trials: Vec<Evidence>) -> Option<Fit> {
+    ///
+    /// `ceiling` is the throughput of the system when it has more to do than it can. It counts only in the end, when the noise
+    /// of the trials is known: before, a wrong edge would find a slope that suits it.
+    pub(super) fn new(limit: Limit, trials: Vec<Evidence>, ceiling: Option<Ceiling>) -> Option<Fit> {
         if trials.is_empty() {
             return None;
         }
@@ -103,6 +144,8 @@ impl Fit {
         let mut fit = Fit {
             limit,
             trials,
+            ceiling: None,
+            measured: false,
             spread,
             floor: 0.0,
             best: 1.0,
@@ -112,11 +155,15 @@ impl Fit {
             time: 1.0,
         };
         for _ in 0..4 {
-            fit.climb();
+            fit.climb_all();
             fit.measure_floor();
             fit.measure_noise();
         }
-        fit.climb();
+        fit.climb_all();
+        if let Some(most) = ceiling.filter(|most| fit.measured && fit.best < most.rate * (1.0 - LEAST_GAP)) {
+            fit.ceiling = Some(most);
+            fit.climb((fit.best * 0.97).ln(), (fit.best * 1.03).ln());
+        }
         Some(fit)
     }
 
@@ -160,11 +207,7 @@ impl Fit {
 
     /// Misfit, its derivative by the slope, and its second derivative.
     fn at(&self, edge: f64, slope: f64) -> (f64, f64, f64) {
-        // a slope of 30 within a factor of 4 either way is expected, weakly
-        let (centre, wide) = match self.limit {
-            Limit::Share(_) => SLOPE,
-            Limit::Level(_) => (2.0, 4.0),
-        };
+        let (centre, wide) = self.expected_slope(edge);
         let pull = (slope / centre).ln() / wide;
         let mut out = (pull * (slope / centre).ln() / 2.0, pull / slope, 1.0 / (wide * slope * slope));
         for (trial, spread) in self.trials.iter().zip(&self.spread) {
@@ -203,11 +246,34 @@ impl Fit {
         out
     }
 
-    /// The most likely edge and slope: a scan over the logarithm of the edge, four times closer each time.
-    fn climb(&mut self) {
+    /// The slope that is expected at this edge before anything is seen beside it, and the variance of its logarithm.
+    ///
+    /// Where the ceiling is known: there the share of bad operations comes near 1, and its logarithm falls about in a straight
+    /// line from there to the edge (large deviations of queues: the decay rate of the tail vanishes with the spare
+    /// capacity). Erlang's queues and losses are within a sixth of that. Without it a few minutes of noisy trials hardly tell
+    /// the slope, and an edge without a slope has no bounds.
+    fn expected_slope(&self, edge: f64) -> (f64, f64) {
+        match (self.limit, self.ceiling) {
+            (Limit::Share(allowed), Some(ceiling)) => {
+                let gap = (ceiling.rate - edge).max(LEAST_GAP * ceiling.rate);
+                let doubt = ceiling.error * ceiling.rate / gap;
+                (-allowed.ln() * edge / gap, (STRAIGHT + doubt * doubt).min(SLOPE.1))
+            }
+            (Limit::Share(_), None) => SLOPE,
+            (Limit::Level(_), _) => (2.0, 4.0),
+        }
+    }
+
+    /// The most likely edge and slope of all that was tried.
+    fn climb_all(&mut self) {
         let loads = self.trials.iter().map(|trial| trial.load);
         let (low, high) = loads.fold((f64::INFINITY, 0.0_f64), |(a, b), load| (a.min(load), b.max(load)));
-        let (mut from, mut to) = ((low / 2.0).ln(), (high * 2.0).ln());
+        self.climb((low / 2.0).ln(), (high * 2.0).ln());
+    }
+
+    /// The most likely edge and slope between two logarithms of edges: a scan, four times closer each time.
+    fn climb(&mut self, from: f64, to: f64) {
+        let (mut from, mut to) = (from, to);
         for round in 0..7 {
             let steps = if round == 0 { 60 } else { 12 };
             let step = (to - from) / f64::from(steps);
@@ -293,13 +359,15 @@ impl Fit {
             self.trials.iter().map(|one| one.all * self.scale(self.expected(one.load)).1).collect();
         let told: f64 =
             self.trials.iter().zip(&tells).filter(|(trial, _)| near(trial)).map(|(_, tells)| tells).sum();
+        self.measured = noise.is_some();
         let dispersion = match noise {
             Some(noise) => {
                 let blocks = noise.windows / (2.0 * noise.time);
                 // operations that are always bad vary less than those in clumps, and hide how much those vary
-                let caution = CAUTION / (1.0 - self.floor).powi(3);
-                let raw = (caution * noise.variance * blocks / (blocks - 2.0).max(0.5 * blocks))
+                let hidden = (1.0 - self.floor).powi(3);
+                let plain = (noise.variance / hidden * blocks / (blocks - 2.0).max(0.5 * blocks))
                     .max(extremes(self.limit).0);
+                let raw = plain * (1.0 + (CAUTION.0 * plain / told.max(1e-9)).min(CAUTION.1));
                 let clumps = match self.limit {
                     Limit::Share(_) => (told / raw).max(0.5),
                     Limit::Level(_) => blocks,

@@ -1,6 +1,6 @@
 //! What all trials together say about the edge: the lowest edge of several predicates.
 
-use super::fit::{Evidence, Fit};
+use super::fit::{Ceiling, Evidence, Fit};
 use super::{Purpose, Role, Settings, TrialResult};
 
 /// The edges of some predicates and of the first of them to give way.
@@ -14,6 +14,22 @@ pub(super) struct Known {
 impl Known {
     /// From all trials but those in which the system was recovering or had not recovered.
     pub(super) fn of(settings: &Settings, results: &[TrialResult], role: Role) -> Option<Known> {
+        Known::with(settings, results, role, None)
+    }
+
+    /// The same at the end of a search, with what the throughput under overload says of the slope. Not before: while little is
+    /// known a wrong edge finds a slope that suits it, and the search would go on there.
+    pub(super) fn at_last(settings: &Settings, results: &[TrialResult], role: Role) -> Option<Known> {
+        let made = results.iter().filter(|result| !matches!(result.trial.purpose, Purpose::Recover));
+        Known::with(settings, results, role, Ceiling::of(made, settings.scale))
+    }
+
+    fn with(
+        settings: &Settings,
+        results: &[TrialResult],
+        role: Role,
+        ceiling: Option<Ceiling>,
+    ) -> Option<Known> {
         let usable = |purpose| !matches!(purpose, Purpose::Recover | Purpose::Descend);
         let trials = || results.iter().filter(|result| usable(result.trial.purpose));
         let fits: Vec<(usize, Fit)> = settings
@@ -25,7 +41,7 @@ impl Known {
                 let evidence: Vec<Evidence> = trials()
                     .filter_map(|result| Evidence::of(result, index, predicate.limit, settings.scale))
                     .collect();
-                Some((index, Fit::new(predicate.limit, evidence)?))
+                Some((index, Fit::new(predicate.limit, evidence, ceiling)?))
             })
             .collect();
         let loads = trials().map(|result| result.trial.load);

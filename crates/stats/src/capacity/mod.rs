@@ -32,7 +32,9 @@ mod search;
 mod settings;
 mod trial;
 
-pub use finding::{Answer, Confidence, CurvePoint, Edge, Finding, Hysteresis, Knee, Progress, Shape};
+pub use finding::{
+    Answer, Confidence, CurvePoint, Edge, Finding, Hysteresis, Knee, Progress, Recovery, Shape,
+};
 pub use search::{Proposal, Search};
 pub use settings::{Limit, Predicate, Role, Scale, Settings};
 pub use trial::{Purpose, Reading, Trial, TrialResult, Window};

@@ -3,13 +3,15 @@
 use super::crisp::crisp;
 use super::known::Known;
 use super::{
-    Answer, Confidence, CurvePoint, Edge, Finding, Knee, Purpose, Role, Scale, Search, Shape, Window,
+    Answer, Confidence, CurvePoint, Edge, Finding, Knee, Purpose, Recovery, Role, Scale, Search, Shape,
+    TrialResult, Window,
 };
 use crucible_core::{Histogram, Ns};
 
 /// Everything, as it stands.
 pub(super) fn finding(search: &Search) -> Finding {
-    let answer = answer(search);
+    let known = known(search);
+    let answer = answer(search, known.as_ref());
     let hysteresis = search.extra.hysteresis();
     let safe = match (&answer, &hysteresis) {
         (Answer::Edge(edge), Some(way)) if way.differs => Some(edge.low.min(way.down)),
@@ -24,11 +26,13 @@ pub(super) fn finding(search: &Search) -> Finding {
     });
     let curve = curve(search);
     Finding {
-        confidence: confidence(search, &answer),
+        confidence: confidence(search, &answer, known.as_ref()),
         recommended,
         headroom,
         breaking: broken(search),
         hysteresis,
+        recoveries: recoveries(search),
+        cut: cut(search),
         knee: knee(&curve),
         curve,
         spent: search.spent,
@@ -38,12 +42,24 @@ pub(super) fn finding(search: &Search) -> Finding {
     }
 }
 
-fn answer(search: &Search) -> Answer {
-    match (search.bracket(), &search.known) {
+/// What all trials say in the end. What overload says of the slope only narrows the interval: where it would move the edge
+/// out of the place in which the trials were made, it is not believed.
+fn known(search: &Search) -> Option<Known> {
+    let plain = search.known.clone()?;
+    let last = Known::at_last(&search.settings, &search.results, Role::Target);
+    let middle = plain.quantile(0.5);
+    last.filter(|last| (last.quantile(0.5) / middle - 1.0).abs() < MOVED).or(Some(plain))
+}
+
+/// So far, as a share, what is seen under overload may move the edge.
+const MOVED: f64 = 0.02;
+
+fn answer(search: &Search, known: Option<&Known>) -> Answer {
+    match (search.bracket(), known) {
         ((None, None), _) => Answer::Unknown { why: "no trial was made".into() },
         ((Some(highest), None), _) => Answer::NoEdge { highest },
         ((None, Some(lowest)), known) => {
-            let index = known.as_ref().map_or(0, |known| known.first().0);
+            let index = known.map_or(0, |known| known.first().0);
             Answer::NeverHeld { lowest, name: search.settings.predicates[index].name.clone() }
         }
         ((Some(_), Some(_)), Some(known)) => Answer::Edge(edge(search, known, Role::Target)),
@@ -65,6 +81,11 @@ fn edge(search: &Search, known: &Known, role: Role) -> Edge {
         return Edge { estimate, low, high, shape, predicate, name };
     }
     let (low, estimate, high) = (known.quantile(0.025), known.quantile(0.5), known.quantile(0.975));
+    let open = estimate <= 0.0 || !estimate.is_finite();
+    if let (true, Role::Target, (Some(held), Some(failed))) = (open, role, search.bracket()) {
+        // the model knows no slope; what held and what did not is known all the same
+        return Edge { estimate: held, low: held, high: failed, shape: Shape::Cliff, predicate, name };
+    }
     let whole = |load: f64| match search.settings.scale {
         Scale::Rate => load,
         Scale::Users => load.floor(),
@@ -89,8 +110,8 @@ fn broken(search: &Search) -> Option<Edge> {
 }
 
 /// How close the truth is to the estimate, in a number and in words.
-fn confidence(search: &Search, answer: &Answer) -> Option<Confidence> {
-    let (Answer::Edge(edge), Some(known)) = (answer, &search.known) else { return None };
+fn confidence(search: &Search, answer: &Answer, known: Option<&Known>) -> Option<Confidence> {
+    let (Answer::Edge(edge), Some(known)) = (answer, known) else { return None };
     let beside = match search.settings.scale {
         Scale::Rate => (edge.estimate * 0.98, edge.estimate * 1.02),
         Scale::Users => (edge.estimate, edge.estimate + 1.0),
@@ -106,6 +127,35 @@ fn confidence(search: &Search, answer: &Answer) -> Option<Confidence> {
         _ => "low: the interval is wide, more time is needed",
     };
     Some(Confidence { probability, words })
+}
+
+/// How each overload ended: trials at a low load in a row are one recovery.
+fn recoveries(search: &Search) -> Vec<Recovery> {
+    let mut found: Vec<Recovery> = Vec::new();
+    let (mut after, mut lasted) = (None, Ns::ZERO);
+    for result in &search.results {
+        if result.trial.purpose != Purpose::Recover {
+            (after, lasted) = (Some(result.trial.load), Ns::ZERO);
+            continue;
+        }
+        let Some(failed) = after else { continue };
+        let well = search.well_since(result);
+        let one = Recovery { after: failed, at: result.trial.load, took: well.map(|since| lasted + since) };
+        match found.last_mut().filter(|_| lasted > Ns::ZERO) {
+            Some(last) => *last = one,
+            None => found.push(one),
+        }
+        lasted += result.took();
+    }
+    found
+}
+
+/// Trials that were ended as hopeless, and the time that was saved.
+fn cut(search: &Search) -> (u32, Ns) {
+    let ended = |result: &&TrialResult| result.ended_early && result.trial.purpose != Purpose::Recover;
+    search.results.iter().filter(ended).fold((0, Ns::ZERO), |(count, saved), result| {
+        (count + 1, saved + Ns(result.trial.length.0.saturating_sub(result.took().0)))
+    })
 }
 
 fn remarks(search: &Search, answer: &Answer) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The search: which load next, and when enough is known.
 
+use super::crisp::crisp;
 use super::known::Known;
 use super::{
     Finding, Limit, Predicate, Progress, Purpose, Role, Scale, Settings, Trial, TrialResult, design, report,
@@ -119,15 +120,19 @@ impl Search {
 
     /// How far it is.
     pub fn progress(&self) -> Progress {
-        let interval = self
-            .known
-            .as_ref()
-            .map_or((0.0, f64::INFINITY), |known| (known.quantile(0.025), known.quantile(0.975)));
         let (held, failed) = self.bracket();
+        let told = self.known.as_ref().map(|known| [0.025, 0.5, 0.975].map(|share| known.quantile(share)));
+        let (interval, estimate) = match (crisp(self), told) {
+            (Some(found), _) => ((found.held, found.failed), Some(found.held)),
+            (None, Some([low, middle, high])) if failed.is_some() => ((low, high), Some(middle)),
+            (None, Some([low, _, high])) => ((low, high), held),
+            (None, None) => ((0.0, f64::INFINITY), held),
+        };
+        let estimate = estimate.filter(|load| *load > 0.0 && load.is_finite()).or(held);
         Progress {
             purpose: self.next.map_or(Purpose::Measure, |trial| trial.purpose),
             interval,
-            estimate: failed.and(self.known.as_ref()).map(|known| known.quantile(0.5)).or(held),
+            estimate,
             spent: self.spent,
             left: self.left(),
             trials: self.results.len() as u32,
@@ -215,6 +220,11 @@ impl Search {
 
     /// Whether the last three windows, and at least the last second, are well.
     fn well(&self, result: &TrialResult) -> bool {
+        self.well_since(result).is_some()
+    }
+
+    /// When the last three windows, and at least the last second, began if they are well: the system has recovered by then.
+    pub(super) fn well_since(&self, result: &TrialResult) -> Option<Ns> {
         let mut count = 0;
         let mut time = Ns::ZERO;
         for window in result.windows.iter().rev() {
@@ -228,9 +238,10 @@ impl Search {
             windows: result.windows[result.windows.len() - count..].to_vec(),
             ended_early: false,
         };
-        count >= 3
+        let well = count >= 3
             && time >= Ns::from_secs(1)
-            && self.worst(&last, Role::Target).is_some_and(|worst| worst <= 1.0)
+            && self.worst(&last, Role::Target).is_some_and(|worst| worst <= 1.0);
+        well.then(|| Ns(result.took().0.saturating_sub(time.0)))
     }
 
     /// Whether the last quarter of a trial misses a target several times over: a backlog that goes on.

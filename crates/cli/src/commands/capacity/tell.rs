@@ -93,10 +93,32 @@ pub(super) fn text(finding: &Finding, target: &Target, scale: Scale, about: &str
             show(way.still_failing)
         ));
     }
+    lines.extend(recovered(finding, scale));
+    if finding.cut.0 > 0 {
+        let (count, saved) = (plural(finding.cut.0, "hopeless trial"), whole(finding.cut.1));
+        lines.push(format!("  cut short    {count}, which saved {saved}"));
+    }
     lines.push(format!("  rests on     {} trials, {} of load", finding.trials, whole(finding.spent)));
     finding.remarks.iter().for_each(|remark| lines.push(format!("  note: {remark}")));
     lines.extend(curve(finding, target, scale));
     lines
+}
+
+fn plural(count: u32, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// How the system came back from what it could not bear.
+fn recovered(finding: &Finding, scale: Scale) -> Option<String> {
+    let slowest = finding.recoveries.iter().max_by_key(|one| one.took.unwrap_or(Ns(u64::MAX)))?;
+    let (after, at) = (load(slowest.after, scale), load(slowest.at, scale));
+    Some(match slowest.took {
+        Some(took) => {
+            let times = finding.recoveries.len() as u32;
+            format!("  recovers     seen {}; at most {took} at {at}, after {after}", plural(times, "time"))
+        }
+        None => format!("  recovers     not seen: still unwell at {at}, after {after}"),
+    })
 }
 
 fn shape(edge: &Edge) -> &'static str {
@@ -181,6 +203,10 @@ pub(super) fn json(finding: &Finding, target: &Target, scale: Scale) -> Value {
         "hysteresis": finding.hysteresis.as_ref().map(|way| {
             json!({"down": way.down, "still_failing": way.still_failing, "differs": way.differs})
         }),
+        "recoveries": finding.recoveries.iter().map(|one| {
+            json!({"after": one.after, "at": one.at, "took_ns": one.took.map(|took| took.0)})
+        }).collect::<Vec<_>>(),
+        "cut": {"trials": finding.cut.0, "saved_ns": finding.cut.1.0},
         "curve": finding.curve.iter().map(point).collect::<Vec<_>>(),
         "knee": finding.knee.map(|knee| json!({"load": knee.load, "throughput": knee.throughput})),
         "spent_ns": finding.spent.0,

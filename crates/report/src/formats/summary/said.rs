@@ -3,6 +3,7 @@
 use super::{WIDTH, named, paint};
 use crate::figures;
 use crate::report::{Options, Report};
+use crate::searched;
 use crate::text::{clean, cut, wrap};
 use crucible_analysis::{Judgement, TestAssessment, Verdict};
 use crucible_core::units::group;
@@ -96,6 +97,18 @@ pub(super) fn errors(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
 }
 
 /// Judgements on the run as a whole, remarks, warnings, gaps.
+/// What a search found: the trials below are its evidence.
+pub(super) fn searched(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
+    let lines = searched::capacity(report.view);
+    if !lines.is_empty() {
+        writeln!(out)?;
+    }
+    for (label, text) in lines {
+        wrap(out, &format!("  {label:<14}"), 17, WIDTH, &clean(&text))?;
+    }
+    Ok(())
+}
+
 pub(super) fn notes(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     let view = report.view;
     let run = report.assessment.run.iter().filter(|j| j.verdict != Verdict::Pass);
