@@ -12,7 +12,7 @@ mod service;
 
 use crate::evaluation::switches::{self as evaluation, Bugs};
 use crate::with::With;
-pub(crate) use burden::{Burden, Leak};
+pub(crate) use burden::{Burden, Fill, Leak};
 use crucible_core::units::parse_duration;
 use crucible_core::{Ns, Rng};
 pub(crate) use fits::check;
@@ -49,6 +49,7 @@ pub const SWITCHES: &[Switch] = &[
     burden::CPU,
     burden::LOCK,
     burden::LEAK,
+    burden::FILL,
     burden::FSYNC,
     limits::LIMIT,
     limits::KIND,
@@ -365,6 +366,9 @@ mod tests {
             "warm-up=0:1s",
             "pauses=2s/1s",
             "leak=1%/m:1KB",
+            "fill=100MB",
+            "fill=1KB:2m",
+            "fill=100MB:0s",
             "service=bimodal:1ms:2ms:3",
             "cpu=2s",
             "connections=0",

@@ -1,16 +1,18 @@
 //! What a request costs the machine: the lock, processor time, memory, the disk.
 
 use crate::clock::{self, Timer};
-use crate::truth::{Burden, Leak, Truth};
+use crate::truth::{Burden, Fill, Leak, Truth};
 use crucible_core::Ns;
 use std::fs::File;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 /// More is not leaked, so that a forgotten server does not take its machine down.
 const LEAK_LIMIT: u64 = 4 << 30;
+/// Longest time between two growths of a cache that fills.
+const FILL_EVERY: Ns = Ns::from_millis(500);
 /// How often memory is lost by the minute.
 const TICKS_PER_MINUTE: u64 = 120;
 /// Pages are touched, so that they are resident.
@@ -44,6 +46,20 @@ impl Lost {
     }
 }
 
+/// Fills a cache until it is full or nobody has it any more.
+fn grow(fill: Fill, kept: &Weak<Lost>) {
+    let (began, mut filled) = (clock::Watch::start(), 0);
+    while let Some(kept) = kept.upgrade() {
+        let wanted = fill.at(began.elapsed());
+        // whole pages, so that what is resident is what was asked for
+        let more = (wanted - filled) / PAGE as u64 * PAGE as u64;
+        kept.lose(more);
+        filled += more;
+        drop(kept);
+        clock::nap(FILL_EVERY.into());
+    }
+}
+
 impl Weight {
     /// Errors: a file that cannot be made; no thread.
     pub(super) fn new(truth: &Truth) -> Result<Weight, String> {
@@ -60,6 +76,11 @@ impl Weight {
             };
             let thread = std::thread::Builder::new().name("leak".into());
             thread.spawn(drip).map_err(|e| format!("cannot start a thread: {e}"))?;
+        }
+        if let Some(fill) = truth.burden.fill {
+            let thread = std::thread::Builder::new().name("fill".into());
+            let weak = Arc::downgrade(&lost);
+            thread.spawn(move || grow(fill, &weak)).map_err(|e| format!("cannot start a thread: {e}"))?;
         }
         let disk = if truth.burden.fsync {
             let path = truth.folder.join("fsync");
