@@ -62,6 +62,8 @@ pub enum Leak {
 
 /// Fewest readings.
 const FEWEST: usize = 30;
+/// Most values that models are fitted to; of more, neighbours are averaged.
+const MOST: usize = 300;
 /// Fewest cycles of a saw-tooth.
 const CYCLES: usize = 6;
 /// How much better than a line a curve must be to be taken for it, as a difference of log-likelihoods: it has one more free
@@ -84,7 +86,10 @@ pub fn leak(readings: &[(f64, f64)], settings: &LeakSettings) -> Leak {
     let every = span / (fine.len() - 1) as f64;
     let values: Vec<f64> = fine.iter().map(|(_, value)| *value).collect();
     let (values, every) = match cycles(&values) {
-        Cycles::None => (thinned(&values), every * (values.len() as f64 / thinned(&values).len() as f64)),
+        Cycles::None => {
+            let group = values.len().div_ceil(MOST);
+            (thinned(&values, group), every * group as f64)
+        }
         Cycles::Troughs(troughs, period) if troughs.len() >= CYCLES => (troughs, every * period),
         Cycles::Troughs(troughs, period) => {
             let missing = (CYCLES + 1 - troughs.len()) as f64;
@@ -97,9 +102,8 @@ pub fn leak(readings: &[(f64, f64)], settings: &LeakSettings) -> Leak {
     judge(&values, every, settings)
 }
 
-/// Means of so many neighbours that at most 300 values stay.
-fn thinned(values: &[f64]) -> Vec<f64> {
-    let group = values.len().div_ceil(300);
+/// Means of so many neighbours.
+fn thinned(values: &[f64], group: usize) -> Vec<f64> {
     values.chunks_exact(group).map(|chunk| chunk.iter().sum::<f64>() / group as f64).collect()
 }
 
