@@ -25,6 +25,7 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
                 model,
                 planned: phase.expected(phase_seed(plan.seed, number as u64)),
                 max_users: phase.max_users(),
+                constant: phase.constant(),
             });
         }
     }
@@ -62,6 +63,7 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
                     scenarios: test.scenarios.iter().map(|id| id.0).collect(),
                     thresholds: test.thresholds.iter().map(ToString::to_string).collect(),
                     load: test.load.describe(),
+                    warm_up: test.warm_up,
                 }
             })
             .collect(),

@@ -32,6 +32,7 @@ fn events() -> (RunStarted, Vec<RunEvent>) {
         name: "cpu".into(),
         unit: "cores".into(),
         doc: "CPU".into(),
+        limit: Some(4.0),
     }];
     let mut with_values = window(1, 7);
     for (index, spec) in first.measures.iter().enumerate() {

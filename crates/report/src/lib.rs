@@ -10,6 +10,7 @@ mod figures;
 mod fixture;
 mod formats;
 mod report;
+mod soak;
 mod swallowed;
 #[cfg(test)]
 mod tests;

@@ -51,6 +51,7 @@ fn canonical_text_reads_like_a_sentence() {
             300e9,
         ),
         "series \"api\" \"cpu\" above 0.7 target<=300s",
+        "series \"api\" \"memory\" leak target<=0",
     );
     check(
         one(Subject::Measure("depth".into()), value(ValueMeasure::Min, Better::Higher), -2.5),
