@@ -90,8 +90,17 @@ pub(crate) struct Settling {
     began: Option<Ns>,
     levels: Bounded<Level>,
     stretches: Vec<Stretch>,
-    /// The stretch that is not complete: where it begins and ends, and its frames by step.
-    open: Option<(Ns, Ns, Vec<Option<[Histogram; 2]>>)>,
+    /// The stretch that is not complete.
+    open: Option<Open>,
+}
+
+/// A stretch that is not complete.
+#[derive(Clone, Debug)]
+struct Open {
+    from: Ns,
+    to: Ns,
+    /// By step: response time as it is judged, and service time.
+    steps: Vec<Option<[Histogram; 2]>>,
 }
 
 impl Settling {
@@ -121,24 +130,25 @@ impl Settling {
         if !self.auto && fixed.is_none() {
             return;
         }
-        let (from, _, mut frames) =
-            self.open.take().unwrap_or_else(|| (window.from, window.to, vec![None; operations.len()]));
+        let fresh = || Open { from: window.from, to: window.to, steps: vec![None; operations.len()] };
+        let mut open = self.open.take().unwrap_or_else(fresh);
+        open.to = window.to;
         for (id, frame) in &window.steps {
-            let place = &mut frames[usize::from(id.0)];
+            let place = &mut open.steps[usize::from(id.0)];
             let [response, service] = place.get_or_insert_with(Default::default);
             response.merge(&frame.response);
             response.merge(&frame.censored);
             service.merge(&frame.service);
             service.merge(&frame.censored);
         }
-        let long = window.to.since(from).0.saturating_mul(STRETCH) >= from.since(began).0;
+        let long = open.to.since(open.from).0.saturating_mul(STRETCH) >= open.from.since(began).0;
         let due = fixed.is_some_and(|fixed| window.from < fixed && fixed <= window.to);
         if (long && fixed.is_none()) || due {
-            let steps =
-                frames.iter().map(|pair| pair.as_ref().map(|pair| pair.each_ref().map(Histogram::encode)));
-            self.stretches.push(Stretch { to: window.to, steps: steps.collect() });
+            let compact = |pair: &[Histogram; 2]| pair.each_ref().map(Histogram::encode);
+            let steps = open.steps.iter().map(|pair| pair.as_ref().map(compact)).collect();
+            self.stretches.push(Stretch { to: open.to, steps });
         } else {
-            self.open = Some((from, window.to, frames));
+            self.open = Some(open);
         }
     }
 
@@ -222,7 +232,7 @@ impl Settling {
     /// The end of the first stretch that ends at or after `found`; `None` if nothing is left then.
     fn boundary(&self, found: Ns) -> Option<Ns> {
         let until = self.stretches.iter().map(|stretch| stretch.to).find(|to| *to >= found)?;
-        let last = self.open.as_ref().map(|open| open.1).or(self.stretches.last().map(|last| last.to))?;
+        let last = self.open.as_ref().map(|open| open.to).or(self.stretches.last().map(|last| last.to))?;
         (last > until).then_some(until)
     }
 
@@ -237,9 +247,9 @@ impl Settling {
                 }
             }
         }
-        if let Some((_, _, frames)) = self.open.as_ref().filter(|(_, to, _)| keep(*to)) {
+        if let Some(open) = self.open.as_ref().filter(|open| keep(open.to)) {
             for step in steps {
-                if let Some(pair) = frames.get(*step).and_then(Option::as_ref) {
+                if let Some(pair) = open.steps.get(*step).and_then(Option::as_ref) {
                     all.merge(&pair[which]);
                 }
             }

@@ -15,7 +15,7 @@ use crate::grounds;
 use crate::live::Live;
 use crate::plans::{self, PlanOverrides};
 use crate::{out, stores};
-use crucible_core::{Ns, Rng, units};
+use crucible_core::{Ns, Rng, WarmUp, units};
 use crucible_engine::Options;
 use crucible_plan::Test;
 use crucible_record::{RunStarted, Store, Window};
@@ -177,7 +177,7 @@ fn lengths(args: &CompareArgs) -> Result<(Ns, u64), CliError> {
 }
 
 fn named(test: Test, name: &str) -> Test {
-    Test { name: name.to_owned(), thresholds: Vec::new(), ..test }
+    Test { name: name.to_owned(), thresholds: Vec::new(), warm_up: WarmUp::Keep, ..test }
 }
 
 /// The test's load held at its highest for the length of a slice.
@@ -201,5 +201,5 @@ fn sliced(base: &Test, length: Ns) -> Result<Test, CliError> {
         phases: vec![phase],
         graceful_stop: Ns::from_secs(1),
     };
-    Ok(Test { load, ..base.clone() })
+    Ok(Test { load, warm_up: WarmUp::Keep, ..base.clone() })
 }
