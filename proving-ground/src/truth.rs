@@ -12,7 +12,7 @@ mod service;
 
 use crate::evaluation::switches::{self as evaluation, Bugs};
 use crate::with::With;
-pub(crate) use burden::{Burden, Fill, Leak};
+pub(crate) use burden::{Burden, Leak};
 use crucible_core::units::parse_duration;
 use crucible_core::{Ns, Rng};
 pub(crate) use fits::check;

@@ -17,8 +17,12 @@ use crucible_stats::trend::{Leak, LeakSettings, leak};
 
 /// Most points of a series in a test.
 const MOST_POINTS: usize = 720;
-/// Shorter tests say nothing of growth: what begins also grows. Asked, they say how much longer it takes.
-const SOAK: f64 = 300.0;
+/// The part of the time, and the time, that is left out at the begin: what begins also grows, for a while.
+const BEGIN: f64 = 0.25;
+const BEGIN_MOST: Ns = Ns::from_secs(300);
+/// Less than this is left of a test that is too short to say anything of growth: one of about five minutes. Asked, it says
+/// how much longer it takes.
+const SOAK: f64 = 0.75 * 300.0;
 
 /// The smallest of a few neighbouring readings.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +76,7 @@ impl Course {
 
 /// Less than this part of the level a minute is nothing to tell.
 const SMALL: f64 = 1e-4;
-/// What [`SOAK`] leaves for readings, which do not begin and end with the test.
+/// The same of readings, which do not begin and end with the test.
 const SHORTEST: f64 = 0.9 * SOAK;
 
 /// Whether one thing grows.
@@ -138,7 +142,8 @@ impl Growth {
     }
 }
 
-/// The longest stretch of constant load of a test without its warm-up, or the whole test.
+/// The longest stretch of constant load of a test without its warm-up, or the whole test, without its first quarter (five
+/// minutes at most).
 fn stretch(view: &RunView, test: usize) -> (Option<usize>, Ns, Ns) {
     let totals = &view.tests[test];
     let settled = settled(view, test);
@@ -149,11 +154,18 @@ fn stretch(view: &RunView, test: usize) -> (Option<usize>, Ns, Ns) {
             How::WarmedUp { cut, .. } if one.phase == phase => Some(cut),
             _ => None,
         });
-        let (from, to) = (began + from.max(cut.unwrap_or(Ns::ZERO)), (began + to).min(view.phases[phase].to));
+        let (from, to) = (began + from, (began + to).min(view.phases[phase].to));
+        let from = begun(from, to).max(began + cut.unwrap_or(Ns::ZERO));
         (to > from).then_some((Some(phase), from, to))
     });
-    let whole = (None, totals.from.unwrap_or(Ns::ZERO), totals.to);
+    let from = totals.from.unwrap_or(Ns::ZERO);
+    let whole = (None, begun(from, totals.to), totals.to);
     constant.max_by_key(|(_, from, to)| to.since(*from)).unwrap_or(whole)
+}
+
+/// When a stretch is over its begin.
+fn begun(from: Ns, to: Ns) -> Ns {
+    from + Ns((BEGIN * to.since(from).0 as f64) as u64).min(BEGIN_MOST)
 }
 
 /// Whether one series grows in a test, however short it is.

@@ -55,7 +55,7 @@ struct Level {
     from: Ns,
     to: Ns,
     ok: u64,
-    /// By step of the plan: operations, and the sum of the logarithms of their response times.
+    /// By step of the plan: operations, and as often the middle of the logarithms of their response times.
     steps: Vec<(f64, f64)>,
 }
 
@@ -186,7 +186,7 @@ impl Settling {
         levels.iter().enumerate().filter_map(|(at, level)| Some((at, ratio(level)?))).collect()
     }
 
-    /// Response times over time, in nanoseconds: the geometric mean with the same mix of steps in each window. Only where
+    /// Response times over time, in nanoseconds: their middle with the same mix of steps in each window. Only where
     /// the load was constant, from `after` on.
     pub(crate) fn response_times(&self, after: Ns) -> Vec<(f64, f64)> {
         let mut levels = self.constant_levels();
@@ -267,12 +267,27 @@ fn level(window: &Window, operations: &[bool]) -> Level {
             continue;
         }
         ok += frame.of(Outcome::Ok);
-        for (value, count) in frame.response.buckets() {
-            steps[step].0 += count as f64;
-            steps[step].1 += count as f64 * (value.0.max(1) as f64).ln();
-        }
+        let n = frame.response.count() as f64;
+        steps[step] = (n, n * middle(&frame.response));
     }
     Level { from: window.from, to: window.to, ok, steps }
+}
+
+/// The mean of the logarithms of the middle half of the values: a busy machine makes some answers much longer, which must
+/// not hide the level, and unlike a median it does not jump where the values have two heights. 0 of nothing.
+fn middle(histogram: &Histogram) -> f64 {
+    let n = histogram.count() as f64;
+    let (low, high) = (0.25 * n, 0.75 * n);
+    let (mut before, mut sum) = (0.0f64, 0.0);
+    for (value, count) in histogram.buckets() {
+        let after = before + count as f64;
+        let within = after.min(high) - before.max(low);
+        if within > 0.0 {
+            sum += within * (value.0.max(1) as f64).ln();
+        }
+        before = after;
+    }
+    if n > 0.0 { sum / (high - low) } else { 0.0 }
 }
 
 /// What is known of the warm-up of one phase.

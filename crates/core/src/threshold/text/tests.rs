@@ -51,6 +51,13 @@ fn canonical_text_reads_like_a_sentence() {
             300e9,
         ),
         "series \"api\" \"cpu\" above 0.7 target<=300s",
+    );
+    check(
+        one(
+            Subject::Series { component: "api".into(), name: "memory".into() },
+            value(ValueMeasure::Leak, Better::Lower),
+            0.0,
+        ),
         "series \"api\" \"memory\" leak target<=0",
     );
     check(
