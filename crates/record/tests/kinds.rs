@@ -5,7 +5,7 @@
 mod common;
 
 use common::{started, told, window};
-use crucible_core::{MeasureFrame, MeasureId, MeasureKind, MeasureSpec, Ns};
+use crucible_core::{MeasureFrame, MeasureId, MeasureKind, MeasureSpec, Ns, WarmUp};
 use crucible_record::*;
 use rusqlite::Connection;
 use std::path::Path;
@@ -27,6 +27,9 @@ fn events() -> (RunStarted, Vec<RunEvent>) {
     first.measures = measures();
     first.steps[0].measures = vec![0, 4];
     first.steps[1].role = "timed".into();
+    first.tests[0].warm_up = WarmUp::Auto;
+    first.tests.push(TestMeta { warm_up: WarmUp::First(Ns(5)), ..first.tests[0].clone() });
+    first.phases[0].constant = Some((Ns(7), Ns(9)));
     first.series = vec![SeriesMeta {
         component: "api".into(),
         name: "cpu".into(),

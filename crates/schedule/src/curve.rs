@@ -47,9 +47,11 @@ impl Curve {
         let top = self.max();
         let mut pieces = self.pieces.iter().filter(|piece| piece.length > Ns::ZERO).peekable();
         let flat = |piece: &Piece| piece.from == top && piece.to == top;
+        // a lower load that is held is a load of its own
+        let held = |piece: &Piece| piece.from == piece.to && piece.to > 0.0;
         let (mut from, mut last) = (Ns::ZERO, 0.0);
         while let Some(piece) = pieces.next_if(|piece| !flat(piece)) {
-            if piece.from < last || piece.to < piece.from {
+            if piece.from < last || piece.to < piece.from || held(piece) {
                 return None;
             }
             (from, last) = (from + piece.length, piece.to);
@@ -60,7 +62,7 @@ impl Curve {
         }
         last = top;
         for piece in pieces {
-            if piece.from > last || piece.to > piece.from {
+            if piece.from > last || piece.to > piece.from || held(piece) {
                 return None;
             }
             last = piece.to;
@@ -98,7 +100,8 @@ mod tests {
         };
         check(&[(5.0, 5.0, 10)], Some((0, 10)));
         check(&[(0.0, 5.0, 3), (5.0, 5.0, 10), (5.0, 0.0, 2)], Some((3, 13)));
-        check(&[(0.0, 2.0, 3), (2.0, 2.0, 4), (2.0, 5.0, 3), (5.0, 5.0, 10)], Some((10, 20)));
+        check(&[(0.0, 0.0, 2), (0.0, 2.0, 3), (2.0, 5.0, 3), (5.0, 5.0, 10)], Some((8, 18)));
+        check(&[(0.0, 2.0, 3), (2.0, 2.0, 4), (2.0, 5.0, 3), (5.0, 5.0, 10)], None);
         check(&[(5.0, 5.0, 10), (5.0, 5.0, 0), (5.0, 5.0, 7)], Some((0, 17)));
         // a spike, a valley, a ramp without an end, nothing
         check(&[(5.0, 5.0, 10), (9.0, 9.0, 2), (5.0, 5.0, 10)], None);

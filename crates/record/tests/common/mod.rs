@@ -32,7 +32,7 @@ pub(crate) fn started(run: &str) -> RunStarted {
             scenarios: vec![0],
             thresholds: vec!["*: p95 <= 500ms".into()],
             load: "50 users for 2m".into(),
-            warm_up: WarmUp::Auto,
+            warm_up: WarmUp::Keep,
         }],
         phases: vec![PhaseMeta {
             name: "hold".into(),
@@ -41,7 +41,7 @@ pub(crate) fn started(run: &str) -> RunStarted {
             model: Model::Open,
             planned: Some(1_000),
             max_users: 50,
-            constant: Some((Ns(7), Ns(9))),
+            constant: None,
         }],
         lateness_floor: Ns::from_millis(1),
         lateness_share: 0.1,

@@ -72,7 +72,7 @@ const AHEAD: f64 = 1.0;
 /// By how much less the line may be behind to be taken for a line.
 const BEHIND: f64 = 0.5;
 /// How many standard errors the slope must fall by, from the third quarter of the time to the fourth, to be falling.
-const BENT: f64 = 2.0;
+const BENT: f64 = 4.0;
 /// By how much it must fall at least.
 const FALLS: f64 = 0.8;
 /// The part of all change that the last quarter of something that stands still may have.
@@ -224,7 +224,7 @@ fn finest(times: &[f64], likelihood: &dyn Fn(f64) -> f64) -> f64 {
 fn bend(values: &[f64]) -> Option<(f64, f64)> {
     let half = &values[values.len() / 2..];
     let n = half.len();
-    if n < FEWEST / 2 {
+    if n < FEWEST {
         return None;
     }
     let at = |i: usize| i as f64 / (n - 1) as f64;
@@ -284,11 +284,13 @@ fn judge(values: &[f64], every: f64, settings: &LeakSettings) -> Leak {
     if !bends && models.line.likelihood - rival.likelihood < -BEHIND {
         return open;
     }
-    if bends && models.far.likelihood > models.both.likelihood - AHEAD {
+    let curved = bends && like == "levels off";
+    if curved && models.far.likelihood > models.both.likelihood + AHEAD {
         return open;
     }
     // whatever curve it is, a slope that falls and falls comes to an end
-    if let Some((third, fourth)) = bend(values).filter(|(third, fourth)| *fourth < FALLS * third) {
+    let bent = bend(values).filter(|(third, fourth)| curved && *fourth < FALLS * third);
+    if let Some((third, fourth)) = bent {
         let ratio = (fourth / third).max(0.0);
         let (rest, all) = (fourth.max(0.0) / 2.0 * ratio / (1.0 - ratio), values[n - 1] - values[0]);
         if rest < REST * all {
