@@ -74,7 +74,7 @@ const BEHIND: f64 = 0.5;
 /// How many standard errors the slope must fall by, from the third quarter of the time to the fourth, to be falling.
 const BENT: f64 = 4.0;
 /// By how much it must fall at least.
-const FALLS: f64 = 0.8;
+const FALLS: f64 = 0.65;
 /// The part of all change that the last quarter of something that stands still may have.
 const STILL: f64 = 0.02;
 /// The part of all growth that may be still to come of what has levelled off.
@@ -244,6 +244,9 @@ fn bend(values: &[f64]) -> Option<(f64, f64)> {
 /// Whether the last quarter of something that changed has no more than a fiftieth of the change, noise and all: then what is
 /// before it does not matter. The most that it can have grown by a second there.
 fn stands_still(values: &[f64], every: f64) -> Option<f64> {
+    if values.len() < FEWEST {
+        return None;
+    }
     let range = |values: &[f64]| {
         let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
         high - low
