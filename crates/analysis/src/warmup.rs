@@ -209,8 +209,7 @@ impl Settling {
             return (State::TooShort, None);
         }
         let settings = Settings::default();
-        let series: Vec<f64> = ratios.iter().map(|(_, ratio)| *ratio).collect();
-        let of_times = find(&series, &settings);
+        let of_times = of_times(ratios.iter().map(|(_, ratio)| *ratio).collect(), &settings);
         let begin = |at: usize| levels[at].from;
         let time = match of_times {
             State::Steady(steady) => begin(ratios[steady.from].0),
@@ -288,6 +287,27 @@ fn middle(histogram: &Histogram) -> f64 {
         before = after;
     }
     if n > 0.0 { sum / (high - low) } else { 0.0 }
+}
+
+/// The state of response times by window. Where bursts drown a warm-up, their logarithms still show it; where it is plain,
+/// only the ratios themselves fade as an exponential does.
+fn of_times(ratios: Vec<f64>, settings: &Settings) -> State {
+    let plain = find(&ratios, settings);
+    let found = |state: &State| matches!(state, State::Steady(steady) if steady.from > 0);
+    if found(&plain) || plain == State::TooShort {
+        return plain;
+    }
+    Some(find(&evened(ratios), settings)).filter(found).unwrap_or(plain)
+}
+
+/// Ratios to the median of their last quarter, as 1 and their logarithms: near 1 that is the ratio itself, and what a busy
+/// machine makes many times as long does not drown the rest.
+fn evened(mut ratios: Vec<f64>) -> Vec<f64> {
+    let mut last = ratios[ratios.len() - ratios.len().div_ceil(4)..].to_vec();
+    last.sort_by(f64::total_cmp);
+    let level = last.get(last.len() / 2).copied().unwrap_or(1.0).max(f64::MIN_POSITIVE);
+    ratios.iter_mut().for_each(|ratio| *ratio = 1.0 + (*ratio / level).max(f64::MIN_POSITIVE).ln());
+    ratios
 }
 
 /// What is known of the warm-up of one phase.

@@ -136,3 +136,17 @@ fn too_little_left_does_not_take_a_pass_away() {
     assert_eq!((judgement.verdict, judgement.evidence), (Verdict::Pass, 600), "{}", told(judgement));
     assert_eq!(judgement.warm_up_told(), "with the warm-up, as too little is left without it");
 }
+
+#[test]
+fn bursts_of_a_busy_machine_do_not_hide_a_warm_up() {
+    // two seconds of each eleven take several times as long, in no order
+    let burst = |second: u64| match second.wrapping_mul(2_654_435_761) % 11 {
+        0 => 5.0,
+        1 => 3.0,
+        _ => 1.0,
+    };
+    let (run, _) = run(plan(&[], WarmUp::Auto, 0, 240), 240, &|second| warming(second) * burst(second), 0);
+    let How::WarmedUp { found, .. } = how(&run.view) else { panic!("{:?}", how(&run.view)) };
+    // within a fifth of the truth: logarithms fade a little later
+    assert!((74.0..=110.0).contains(&found.as_secs_f64()), "{found}");
+}
