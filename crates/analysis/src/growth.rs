@@ -106,7 +106,7 @@ impl Growth {
         };
         let leak = match leak(readings, &LeakSettings { limit, ..LeakSettings::default() }) {
             _ if seconds < SHORTEST => {
-                Leak::Undecided { why: "what begins also grows", seconds: SOAK - seconds }
+                Leak::Undecided { why: "what begins also grows", seconds: (SOAK - seconds) / (1.0 - BEGIN) }
             }
             other => other,
         };

@@ -20,6 +20,9 @@ impl About {
     /// Words of the figures that it has.
     fn words(&self) -> &'static [&'static str] {
         match self {
+            About::Series(series) if !monitor::USED_UP.contains(&series.name) => {
+                &["avg", "min", "max", "last", "p95", "above LIMIT", "below LIMIT"]
+            }
             About::Series(_) => &["avg", "min", "max", "last", "p95", "above LIMIT", "below LIMIT", "leak"],
             About::Measure(spec) => match spec.kind {
                 MeasureKind::Counter => &["total", "rate"],
