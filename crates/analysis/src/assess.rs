@@ -3,6 +3,7 @@
 use crate::criteria::{CRITERIA, Scope, thresholds};
 use crate::verdict::{Assessment, Judgement, TestAssessment, Verdict};
 use crate::view::RunView;
+use crate::warmup::Cut;
 use crucible_core::Ns;
 
 /// Judges a run by all criteria. The verdict is the worst of all judgements; a run without tests is inconclusive.
@@ -41,8 +42,8 @@ pub fn assess(view: &RunView) -> Assessment {
 /// run, to be asked after each window.
 ///
 /// A threshold with `over` is broken when its last stretch is. Others are broken when the whole test so far fails them
-/// beyond reasonable doubt: because the question is asked after every window, with a one-sided error of 0.1 % instead
-/// of 5 %.
+/// beyond reasonable doubt: because the question is asked after every window, with a one-sided error of 0.1 %. A warm-up is
+/// not left out: what is left out is known only at the end.
 pub fn broken_abort(view: &RunView) -> Option<String> {
     let test = usize::from(view.started.phases.get(view.current_phase?)?.test);
     let began = view.tests.get(test)?.from?;
@@ -53,7 +54,8 @@ pub fn broken_abort(view: &RunView) -> Option<String> {
             None => {
                 elapsed >= tracker.threshold.after
                     && elapsed > Ns::ZERO
-                    && thresholds::judge_one(tracker, &view.tests[test], thresholds::ABORT_TAIL).verdict
+                    && thresholds::judge_one(view, test, tracker, thresholds::ABORT_TAILS, &Cut::default())
+                        .verdict
                         == Verdict::Fail
             }
         }

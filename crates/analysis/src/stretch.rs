@@ -7,6 +7,7 @@
 //! Invariant: memory is one small entry for each window of one stretch, at most [`MOST_WINDOWS`].
 
 use crate::bands;
+use crate::groups::Beyond;
 use crate::stats::smallest_sample;
 use crate::tracker::{Observation, bad_limit};
 use crucible_core::Ns;
@@ -22,7 +23,7 @@ pub(crate) struct Stretches {
     length: Ns,
     ring: VecDeque<Observation>,
     n: f64,
-    beyond: Vec<[f64; 3]>,
+    beyond: Vec<Beyond>,
     mean: (f64, f64),
     sums: (f64, f64),
     /// Stretches that could be judged.
@@ -108,11 +109,9 @@ impl Stretches {
 
     fn add(&mut self, seen: &Observation, sign: f64) {
         if self.beyond.len() < seen.beyond.len() {
-            self.beyond.resize(seen.beyond.len(), [0.0; 3]);
+            self.beyond.resize(seen.beyond.len(), Beyond::default());
         }
-        for (sum, one) in self.beyond.iter_mut().flatten().zip(seen.beyond.iter().flatten()) {
-            *sum += sign * one;
-        }
+        self.beyond.iter_mut().zip(&seen.beyond).for_each(|(sum, one)| sum.add(one, sign));
         self.n += sign * seen.n;
         self.mean = (self.mean.0 + sign * seen.mean.0, self.mean.1 + sign * seen.mean.1);
         self.sums = (self.sums.0 + sign * seen.sums.0, self.sums.1 + sign * seen.sums.1);
@@ -132,11 +131,12 @@ impl Stretches {
                     return;
                 }
                 // as the verdict on the whole test: what was cut off may have been beyond the limit
-                let holds = |which: usize| {
-                    self.beyond.iter().position(|counts| counts[which] / self.n <= allowed + 1e-12)
+                let holds = |count: &dyn Fn(&Beyond) -> f64| {
+                    self.beyond.iter().position(|beyond| count(beyond) / self.n <= allowed + 1e-12)
                 };
-                let known = self.beyond.last().map_or(0.0, |counts| counts[0]) / self.n;
-                (known, holds(0), holds(0) == holds(1))
+                let known = self.beyond.last().map_or(0.0, |beyond| beyond.known) / self.n;
+                let (certain, possible) = (holds(&|beyond| beyond.known), holds(&|beyond| beyond.possible));
+                (known, certain, certain == possible)
             }
             _ => {
                 let value = self.value(measure);
@@ -178,7 +178,7 @@ impl Stretches {
                 (squares / (self.n - 1.0).max(1.0)).sqrt()
             }
             _ => {
-                let bad = self.beyond.first().map_or(0.0, |counts| counts[0]) / self.n;
+                let bad = self.beyond.first().map_or(0.0, |beyond| beyond.known) / self.n;
                 bad_limit(measure, bad)
             }
         }

@@ -1,17 +1,18 @@
 //! What one threshold needs to know of the run, window by window, in constant memory.
 //!
-//! Percentiles are judged by exceedance: how many operations were above the limit. That needs two counts a window,
+//! Percentiles are judged by exceedance: how many operations were above the limit. That needs a few counts a window,
 //! not a histogram, adds up exactly over stretches, and its variance between windows tells how dependent the
 //! operations are.
 
+use crate::groups::{Beyond, Groups};
 use crate::source::{Source, ValueSums};
-use crate::stats::RatioSums;
 use crate::stretch::Stretches;
 use crate::totals::is_operation;
 use crate::verdict::Unit;
 use crucible_core::threshold::{LimitUnit, Measure, Subject, Threshold, ValueMeasure};
 use crucible_core::{ErrorClass, Frame, Histogram, IterationFrame, Ns, Outcome};
 use crucible_record::{RunStarted, Window};
+use crucible_stats::slo::Count;
 
 /// One threshold on one subject of one test.
 #[derive(Clone, Debug)]
@@ -25,10 +26,9 @@ pub(crate) struct Tracker {
     pub(crate) steps: Vec<usize>,
     /// Indices of whole scenarios that belong to it; empty for single steps.
     pub(crate) scenarios: Vec<usize>,
-    /// Exceedances, one for each band; one in all for shares, whose count does not depend on the limit.
-    pub(crate) bands: Vec<BandSums>,
-    /// Means: (operations, sum of response times in ns), or throughput: (seconds, `Ok` operations).
-    pub(crate) means: RatioSums,
+    /// What the windows said: exceedances by band (one in all for shares, whose count does not depend on the limit),
+    /// and means.
+    pub(crate) groups: Groups,
     pub(crate) stretches: Option<Stretches>,
     /// Where its figures come from.
     pub(crate) source: Source,
@@ -41,17 +41,6 @@ pub(crate) struct Tracker {
     pub(crate) feeding: Vec<(usize, Vec<u16>)>,
 }
 
-/// Exceedances of one limit.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct BandSums {
-    /// Operations known to be beyond the limit.
-    pub(crate) known: f64,
-    /// Those, and those that were cut off before it could be known.
-    pub(crate) possible: RatioSums,
-    /// Operations beyond half of the limit: their clumping speaks for the limit where nothing is beyond it.
-    pub(crate) near: RatioSums,
-}
-
 /// What one window (or stretch) says about a subject.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observation {
@@ -59,8 +48,8 @@ pub(crate) struct Observation {
     pub(crate) to: Ns,
     /// Operations, or checks, or arrivals: what shares are shares of.
     pub(crate) n: f64,
-    /// By band: known, possible, beyond half.
-    pub(crate) beyond: Vec<[f64; 3]>,
+    /// By band.
+    pub(crate) beyond: Vec<Beyond>,
     /// Denominator and numerator of a mean.
     pub(crate) mean: (f64, f64),
     pub(crate) min: Option<Ns>,
@@ -142,15 +131,7 @@ impl Tracker {
             subject,
             steps,
             scenarios,
-            bands: vec![
-                BandSums::default();
-                if matches!(threshold.measure, Measure::Percentile(_) | Measure::ServicePercentile(_)) {
-                    threshold.bands.len()
-                } else {
-                    1
-                }
-            ],
-            means: RatioSums::default(),
+            groups: Groups::default(),
             stretches: threshold.over.map(Stretches::new),
             source,
             values: ValueSums::new(threshold, source, started),
@@ -213,12 +194,7 @@ impl Tracker {
             return;
         }
         let observation = self.observe(window);
-        for (sums, [known, possible, near]) in self.bands.iter_mut().zip(&observation.beyond) {
-            sums.known += known;
-            sums.possible.push(observation.n, *possible);
-            sums.near.push(observation.n, *near);
-        }
-        self.means.push(observation.mean.0, observation.mean.1);
+        self.groups.push(window.phase, &observation);
         let due = window.from >= test_began + self.threshold.after;
         if let Some(stretches) = self.stretches.as_mut().filter(|_| due) {
             stretches.push(observation, &self.threshold);
@@ -242,7 +218,7 @@ impl Tracker {
         let measure = &self.threshold.measure;
         if let Some((bad, all)) = share_of(measure, &frames, &iterations) {
             seen.n = all as f64;
-            seen.beyond = vec![[bad as f64, bad as f64, bad as f64]];
+            seen.beyond = vec![Beyond::share(bad as f64)];
             return seen;
         }
         if matches!(measure, Measure::Throughput) {
@@ -251,14 +227,13 @@ impl Tracker {
             return seen;
         }
         if matches!(measure, Measure::Percentile(_) | Measure::ServicePercentile(_)) {
-            seen.beyond = vec![[0.0; 3]; self.bands.len()];
+            seen.beyond = vec![Beyond::default(); self.threshold.bands.len()];
         }
         for frame in frames {
             let (answered, cut) = latency_of(measure, frame);
             seen.n += (answered.count() + cut.count()) as f64;
             for (counts, band) in seen.beyond.iter_mut().zip(&self.threshold.bands) {
-                let add = exceedances(answered, cut, band.limit);
-                counts.iter_mut().zip(add).for_each(|(count, more)| *count += more);
+                counts.add(&exceedances(answered, cut, band.limit), 1.0);
             }
             for histogram in [answered, cut] {
                 seen.min = seen.min.into_iter().chain(histogram.min()).min();
@@ -272,13 +247,17 @@ impl Tracker {
     }
 }
 
-/// Operations known to be above `limit`, possibly above it, and above half of it.
-fn exceedances(answered: &Histogram, cut: &Histogram, limit: f64) -> [f64; 3] {
-    let whole = Ns(limit.max(0.0).round() as u64);
-    let known = answered.count_above(whole) + cut.count_above(whole);
-    let possible = answered.count_above(whole) + cut.count();
-    let half = answered.count_above(Ns(whole.0 / 2)) + cut.count();
-    [known as f64, possible as f64, half as f64]
+/// Operations beyond a limit; what was cut off before it is counted as possibly beyond.
+fn exceedances(answered: &Histogram, cut: &Histogram, limit: f64) -> Beyond {
+    let seconds = 1.0;
+    let of = |histogram| Count::latency(histogram, Ns(limit.max(0.0).round() as u64), seconds);
+    let (answered, known, all) = (of(answered), of(cut).bad, cut.count() as f64);
+    Beyond {
+        known: answered.bad + known,
+        possible: answered.bad + all,
+        near: answered.near + all,
+        around: (answered.around.0 + all, answered.around.1 + all),
+    }
 }
 
 /// Sum and sum of squares of a histogram's values, ns.

@@ -144,6 +144,21 @@ pub struct Judgement {
     pub why: String,
     /// What would settle or mend it; empty for a pass.
     pub remedy: String,
+    /// How many more seconds of the same load would settle it, where that is known.
+    pub more_seconds: Option<f64>,
+    /// The answer with the warm-up in it, where there was one to leave out.
+    pub with_warm_up: Option<WithWarmUp>,
+}
+
+/// What a judgement without the warm-up would be with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WithWarmUp {
+    /// The answer.
+    pub verdict: Verdict,
+    /// The value.
+    pub value: Option<f64>,
+    /// Whether this is the answer that was given, as too little was left without the warm-up.
+    pub judged: bool,
 }
 
 impl Judgement {
@@ -170,6 +185,8 @@ impl Judgement {
             evidence: 0,
             why: why.into(),
             remedy: String::new(),
+            more_seconds: None,
+            with_warm_up: None,
         }
     }
 
@@ -189,6 +206,21 @@ impl Judgement {
     pub fn evidence(mut self, samples: u64) -> Judgement {
         self.evidence = samples;
         self
+    }
+
+    /// What people should know of the warm-up: where it changes the answer, or stands in it; empty otherwise.
+    pub fn warm_up_told(&self) -> String {
+        let Some(with) = self.with_warm_up else { return String::new() };
+        let value = with.value.map_or_else(String::new, |value| format!("{}, ", self.unit.show(value)));
+        match with {
+            WithWarmUp { judged: true, .. } => {
+                "with the warm-up, as too little is left without it".to_owned()
+            }
+            WithWarmUp { verdict, .. } if verdict != self.verdict => {
+                format!("without the warm-up; with it: {value}{verdict}")
+            }
+            _ => String::new(),
+        }
     }
 
     /// The value as people read it, `-` if there is none.

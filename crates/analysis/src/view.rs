@@ -8,12 +8,14 @@
 
 use crate::bounded::Bounded;
 use crate::conservation::Conservation;
+use crate::growth::{self, Course};
 use crate::series::{SeriesPoint, SeriesTotals};
 use crate::timeline::{Point, Timeline};
 use crate::totals::{Totals, is_operation};
 use crate::tracker::Tracker;
-use crucible_core::Ns;
+use crate::warmup::Settling;
 use crucible_core::threshold::Threshold;
+use crucible_core::{Ns, WarmUp};
 use crucible_record::{
     ErrorNote, Finding, Finished, Gap, Note, NoteKind, Planned, Reading, RunEvent, RunStarted, StoreError,
     Window,
@@ -94,8 +96,12 @@ pub struct RunView {
     pub(crate) trackers: Vec<Vec<Tracker>>,
     /// By test: thresholds that this version cannot read, with the reason.
     pub(crate) unreadable: Vec<Vec<(String, String)>>,
+    /// By test and series: what can be used up, over time; `None` for what cannot.
+    pub(crate) courses: Vec<Vec<Option<Course>>>,
+    /// By phase: how it came to its level.
+    pub(crate) settling: Vec<Settling>,
     /// By step: whether it is an operation of the plan's own.
-    operations: Vec<bool>,
+    pub(crate) operations: Vec<bool>,
 }
 
 impl RunView {
@@ -118,6 +124,8 @@ impl RunView {
             conservation: Conservation::default(),
             trackers: Vec::new(),
             unreadable: Vec::new(),
+            courses: Vec::new(),
+            settling: Vec::new(),
             operations: started.steps.iter().map(is_operation).collect(),
             started,
         };
@@ -130,8 +138,14 @@ impl RunView {
         let started = &self.started;
         let totals = || Totals::new(started);
         self.phases.resize_with(started.phases.len(), totals);
+        for meta in &started.phases[self.settling.len()..] {
+            let warm_up = started.tests.get(usize::from(meta.test)).map_or(WarmUp::Keep, |test| test.warm_up);
+            self.settling.push(Settling::new(meta, warm_up));
+        }
         for index in self.tests.len()..started.tests.len() {
             self.tests.push(totals());
+            let kept = started.series.iter().map(|meta| growth::is_kept(&meta.name).then(Course::new));
+            self.courses.push(kept.collect());
             let (mut trackers, mut unreadable) = (Vec::new(), Vec::new());
             for text in &started.tests[index].thresholds {
                 match text.parse::<Threshold>() {
@@ -231,6 +245,12 @@ impl RunView {
         self.phases[phase].apply(window, &self.operations);
         self.tests[test].apply(window, &self.operations);
         let began = self.tests[test].from.unwrap_or(window.from);
+        let phase_began = self.phases[phase].from.unwrap_or(window.from);
+        let fixed = match self.started.tests[test].warm_up {
+            WarmUp::First(length) => Some(began + length).filter(|until| phase_began < *until),
+            _ => None,
+        };
+        self.settling[phase].apply(window, &self.operations, phase_began, fixed);
         for tracker in &mut self.trackers[test] {
             tracker.apply(window, began);
         }
@@ -253,6 +273,9 @@ impl RunView {
             if let (Some(phase), Some(test)) = (phase, test.filter(|test| *test < self.tests.len())) {
                 self.phases[phase].series[index].push(reading.at, *value);
                 self.tests[test].series[index].push(reading.at, *value);
+                if let Some(course) = &mut self.courses[test][index] {
+                    course.push(reading.at, *value);
+                }
                 for tracker in &mut self.trackers[test] {
                     tracker.read(index, reading.at, *value);
                 }

@@ -42,8 +42,12 @@ fn measured(
 /// A run of a minute with one series, read once a second where `value` gives one.
 fn read(thresholds: &[&str], mut value: impl FnMut(u64) -> Option<f64>) -> Vec<Judgement> {
     let mut plan = started(thresholds, &[]);
-    let meta =
-        SeriesMeta { component: "api".into(), name: "cpu".into(), unit: "cores".into(), doc: String::new() };
+    let meta = SeriesMeta {
+        component: "api".into(),
+        name: "cpu".into(),
+        unit: "cores".into(),
+        ..SeriesMeta::default()
+    };
     plan.series = vec![SeriesMeta { name: "memory".into(), ..meta.clone() }, meta];
     let mut run = Run::new(plan);
     for second in 0..60 {

@@ -31,7 +31,7 @@ impl Watch {
     /// The monitors of the machine, of the generator and of the plans' components; their series are added to `started`,
     /// and what cannot be watched becomes a remark there. A component of several plans is watched once.
     pub fn new(plans: &[&Plan], started: &mut RunStarted) -> Watch {
-        let itself = Component { name: GENERATOR_NAME.into(), target: Target::Itself };
+        let itself = Component { name: GENERATOR_NAME.into(), target: Target::Itself, limits: Vec::new() };
         let mut components = vec![&itself];
         for component in plans.iter().flat_map(|plan| &plan.components) {
             if !components.contains(&component) {
@@ -54,6 +54,7 @@ impl Watch {
                 name: series.name.into(),
                 unit: series.unit.into(),
                 doc: series.doc.into(),
+                limit: component.and_then(|component| limit_of(component, series.name)),
             }));
             monitors.push(Watched { component: name.into(), first, monitor });
         }
@@ -104,6 +105,11 @@ impl Drop for Watching {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// What the plan says that a component may have of a series.
+fn limit_of(component: &Component, series: &str) -> Option<f64> {
+    component.limits.iter().find(|(name, _)| *name == series).map(|(_, limit)| *limit)
 }
 
 fn own_cpu() -> Ns {

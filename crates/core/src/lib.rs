@@ -25,6 +25,7 @@ pub mod time;
 pub mod tree;
 pub mod units;
 pub mod value;
+pub mod warmup;
 
 pub use clock::{Clock, Now};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -47,3 +48,4 @@ pub use template::Template;
 pub use time::Ns;
 pub use tree::{Map, Node, NodeKind};
 pub use value::Value;
+pub use warmup::WarmUp;

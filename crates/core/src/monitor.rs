@@ -62,6 +62,10 @@ pub const HOST: &[Series] = &[
     row("time_wait", "count", "TCP sockets that wait for their address to be free again"),
 ];
 
+/// Series of what can be used up by growing all the time, in components and in their limits.
+pub const USED_UP: &[&str] =
+    &["memory", "memory_private", "descriptors", "threads", "processes", "connections"];
+
 /// The component that always stands for the machine.
 pub const HOST_NAME: &str = "host";
 /// The component that always stands for the load generator itself.
@@ -81,12 +85,14 @@ pub enum Target {
 }
 
 /// A component of the system under test that is watched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Component {
     /// Its name in the plan.
     pub name: String,
     /// How its process is found.
     pub target: Target,
+    /// What it may have of a series, by the series' name, in the unit of its values: where it is exhausted.
+    pub limits: Vec<(&'static str, f64)>,
 }
 
 /// Reads the series of one component.

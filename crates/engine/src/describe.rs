@@ -25,6 +25,7 @@ pub fn describe(plan: &Plan, tests: &[usize]) -> RunStarted {
                 model,
                 planned: phase.expected(phase_seed(plan.seed, number as u64)),
                 max_users: phase.max_users(),
+                constant: phase.constant(),
             });
         }
     }
@@ -74,6 +75,7 @@ fn meta(test: &Test) -> TestMeta {
         scenarios: test.scenarios.iter().map(|id| id.0).collect(),
         thresholds: test.thresholds.iter().map(ToString::to_string).collect(),
         load: test.load.describe(),
+        warm_up: test.warm_up,
     }
 }
 
@@ -93,7 +95,7 @@ fn owners(plan: &Plan, tests: &[usize]) -> BTreeMap<StepId, u16> {
 const USER_BYTES: u64 = 6 * 1024;
 
 /// Most memory that the measuring itself will hold, in bytes: three frame sets a shard (one being filled, one being
-/// merged, one on its way), the view's totals by phase, and the users.
+/// merged, one on its way), the view's totals by phase with what tells of their warm-up, and the users.
 pub fn footprint(plan: &Plan, tests: &[usize], shards: u32) -> u64 {
     let steps = plan.steps.len() as u64;
     let frame = Frame::footprint() as u64;
@@ -102,6 +104,8 @@ pub fn footprint(plan: &Plan, tests: &[usize], shards: u32) -> u64 {
     let measures = plan.measures.len() as u64 * Histogram::footprint(Precision::Fine) as u64;
     let set = steps * frame + measures + iterations + lag;
     let phases: u64 = tests.iter().map(|test| plan.tests[*test].load.phases.len() as u64).sum();
+    // what finding and cutting a warm-up takes: levels by window, two distributions that grow, and compact ones
+    let settling = steps * (600 * 16 + 2 * Histogram::footprint(Precision::Fine) as u64 + 60 * 2_048);
     let users = tests.iter().map(|test| plan.tests[*test].load.max_users()).max().unwrap_or(0);
-    3 * u64::from(shards) * set + phases * set + users * USER_BYTES
+    3 * u64::from(shards) * set + phases * (set + settling) + users * USER_BYTES
 }

@@ -13,7 +13,7 @@ fn clock(id: ClockId) -> Ns {
 }
 
 fn process(target: Target) -> Box<dyn Monitor> {
-    open(Some(&Component { name: "it".into(), target })).unwrap()
+    open(Some(&Component { name: "it".into(), target, limits: Vec::new() })).unwrap()
 }
 
 fn read(monitor: &mut dyn Monitor, now: Ns) -> (Vec<Option<f64>>, Result<(), String>) {

@@ -1,7 +1,7 @@
 //! `components`: what is watched while the load runs, beside the machine and the generator, which always are; and
 //! `monitor`: how often.
 
-use crucible_core::monitor::{Component, GENERATOR_NAME, HOST_NAME, Target};
+use crucible_core::monitor::{Component, GENERATOR_NAME, HOST_NAME, PROCESS, Target};
 use crucible_core::{Diagnostics, Fields, Key, Node, NodeKind, Ns};
 
 /// Keys at the top of a plan that are read here.
@@ -20,7 +20,7 @@ pub(crate) const TOP_KEYS: &[Key] = &[
     },
 ];
 
-/// Keys of a component: exactly one of them.
+/// Keys of a component: exactly one that says which process, and its limits.
 pub(crate) const COMPONENT_KEYS: &[Key] = &[
     Key {
         name: "pid",
@@ -40,7 +40,26 @@ pub(crate) const COMPONENT_KEYS: &[Key] = &[
         doc: "TCP port that the process listens on.",
         example: "8070",
     },
+    Key {
+        name: "limits",
+        schema: r##"{"$ref": "#/$defs/componentLimits"}"##,
+        doc: "What it may have: of something that grows all the time, reports say when that is used up.",
+        example: "{memory: 512MB, descriptors: 1024}",
+    },
 ];
+
+/// Keys of a component's `limits`: series that can be used up.
+pub(crate) const LIMIT_KEYS: &[Key] = &[
+    limit_key("memory", "Resident memory.", "512MB"),
+    limit_key("memory_private", "Resident memory that no other process shares.", "400MB"),
+    limit_key("descriptors", "Open file descriptors.", "1024"),
+    limit_key("threads", "Threads.", "200"),
+    limit_key("processes", "Processes.", "50"),
+];
+
+const fn limit_key(name: &'static str, doc: &'static str, example: &'static str) -> Key {
+    Key { name, schema: r##"{"type": ["string", "integer"]}"##, doc, example }
+}
 
 /// Keys of `monitor`.
 pub(crate) const MONITOR_KEYS: &[Key] = &[Key {
@@ -77,8 +96,12 @@ pub(crate) fn read(root: &Fields<'_>, diagnostics: &Diagnostics) -> (Vec<Compone
         if let Some(message) = misnamed(name) {
             diagnostics.error(at, &path, message, "letters, digits, `_` and `-`, as in `api`");
         }
-        let target = target(node, &path, diagnostics);
-        components.extend(target.map(|target| Component { name: name.to_owned(), target }));
+        let component = component(node, &path, diagnostics);
+        components.extend(component.map(|(target, limits)| Component {
+            name: name.to_owned(),
+            target,
+            limits,
+        }));
     }
     if components.len() > COMPONENTS_MAX {
         root.error("components", format!("more than {COMPONENTS_MAX} components"), "watch fewer");
@@ -95,11 +118,14 @@ fn misnamed(name: &str) -> Option<String> {
     (!plain).then(|| format!("{name:?} is no name of a component"))
 }
 
-fn target(node: &Node, path: &str, diagnostics: &Diagnostics) -> Option<Target> {
+/// Limits of a component, by series.
+type Limits = Vec<(&'static str, f64)>;
+
+fn component(node: &Node, path: &str, diagnostics: &Diagnostics) -> Option<(Target, Limits)> {
     const HINT: &str = "write {port: 8070}, {process: name}, {pid: 4711} or self";
     if let NodeKind::Text(text) = &node.kind {
         if text == "self" {
-            return Some(Target::Itself);
+            return Some((Target::Itself, Vec::new()));
         }
         diagnostics.error(node.at, path, format!("{text:?} does not say which process"), HINT);
         return None;
@@ -109,14 +135,24 @@ fn target(node: &Node, path: &str, diagnostics: &Diagnostics) -> Option<Target> 
     let pid = fields.count("pid");
     let process = fields.text("process");
     let port = fields.count("port");
+    let limits = limits(&fields);
     fields.finish();
-    let given = COMPONENT_KEYS.iter().filter(|key| fields.has(key.name)).count();
+    let given = ["pid", "process", "port"].iter().filter(|key| fields.has(key)).count();
     if given != 1 {
         let message =
             if given == 0 { "nothing says which process" } else { "several keys say which process" };
         diagnostics.error(node.at, path, message, HINT);
         return None;
     }
+    target(&fields, pid, port, process).map(|target| (target, limits))
+}
+
+fn target(
+    fields: &Fields<'_>,
+    pid: Option<u64>,
+    port: Option<u64>,
+    process: Option<String>,
+) -> Option<Target> {
     if let Some(pid) = pid {
         let pid = u32::try_from(pid).ok().filter(|pid| (1..=1 << 22).contains(pid));
         if pid.is_none() {
@@ -139,6 +175,23 @@ fn target(node: &Node, path: &str, diagnostics: &Diagnostics) -> Option<Target> 
     Some(Target::Name(process))
 }
 
+/// What the component may have of each series that can be used up.
+fn limits(fields: &Fields<'_>) -> Limits {
+    let Some(table) = fields.table("limits") else { return Vec::new() };
+    table.expect(LIMIT_KEYS);
+    let read = |key: &'static Key| {
+        let size = PROCESS.iter().any(|series| series.name == key.name && series.unit == "bytes");
+        let limit = if size { table.size(key.name) } else { table.count(key.name) };
+        if limit == Some(0) {
+            table.error(key.name, "a limit of nothing is always exceeded", "remove it");
+        }
+        limit.map(|limit| (key.name, limit as f64))
+    };
+    let limits = LIMIT_KEYS.iter().filter_map(read).collect();
+    table.finish();
+    limits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +212,14 @@ mod tests {
     }
 
     #[test]
+    fn components_may_have_limits() {
+        let plan = plan(&format!(
+            "{TOP}components: {{api: {{port: 8070, limits: {{memory: 512MB, descriptors: 1_024}}}}}}"
+        ));
+        assert_eq!(plan.components[0].limits, [("memory", 512e6), ("descriptors", 1024.0)]);
+    }
+
+    #[test]
     fn what_names_no_process_is_a_mistake() {
         for (components, part) in [
             ("{host: {pid: 1}}", "always watched"),
@@ -170,6 +231,9 @@ mod tests {
             ("{a: {process: '**'}}", "every process"),
             ("{a: other}", "does not say which process"),
             ("{a: {prt: 1}}", "did you mean `port`?"),
+            ("{a: {pid: 1, limits: {memry: 1MB}}}", "did you mean `memory`?"),
+            ("{a: {pid: 1, limits: {memory: 0B}}}", "a limit of nothing"),
+            ("{a: {limits: {memory: 1MB}}}", "nothing says which process"),
         ] {
             let told = told(&format!("{TOP}components: {components}"));
             assert!(told.contains(part), "{components}: {told}");

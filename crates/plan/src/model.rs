@@ -3,7 +3,7 @@
 use crate::program::{Feed, Lifetime, Program, Refresh};
 use crucible_core::monitor::Component;
 use crucible_core::threshold::Threshold;
-use crucible_core::{Diagnostic, FeederId, MeasureId, MeasureSpec, Ns, ScenarioId, StepId, StepSpec};
+use crucible_core::{Diagnostic, FeederId, MeasureId, MeasureSpec, Ns, ScenarioId, StepId, StepSpec, WarmUp};
 use crucible_schedule::Load;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -245,10 +245,12 @@ pub struct Test {
     /// Thresholds of the plan and of the test itself, the test's replacing the plan's for the same subject and
     /// measure; with the implied ones.
     pub thresholds: Vec<Threshold>,
+    /// What is done with its warm-up.
+    pub warm_up: WarmUp,
 }
 
 impl Test {
-    /// A test without setup and thresholds.
+    /// A test without setup and thresholds that counts from its begin.
     pub fn plain(name: &str, scenarios: Vec<ScenarioId>, load: Load) -> Test {
         Test {
             name: name.into(),
@@ -258,6 +260,7 @@ impl Test {
             teardown: Program::default(),
             feeds: Vec::new(),
             thresholds: Vec::new(),
+            warm_up: WarmUp::Keep,
         }
     }
 }

@@ -108,6 +108,7 @@ fn definitions(grammars: &[&dyn StepGrammar]) -> Value {
             ],
         },
         "component": table(properties(components::COMPONENT_KEYS)),
+        "componentLimits": table(properties(components::LIMIT_KEYS)),
         "monitor": table(properties(components::MONITOR_KEYS)),
         "ground": table(properties(suites::GROUND_KEYS)),
         "generator": table(properties(read::GENERATOR_KEYS)),

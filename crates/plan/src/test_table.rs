@@ -7,7 +7,8 @@ use crate::program::Program;
 use crate::scenarios::ScenarioReader;
 use crate::thresholds::{self, Names, Placed};
 use crucible_core::threshold::{Band, Measure, Subject, Threshold};
-use crucible_core::{Diagnostics, FeederId, Fields, Key, Node, NodeKind, Ns, Position, ScenarioId, fields};
+use crucible_core::{Diagnostics, FeederId, Fields, Key, Node, NodeKind, Ns, Position, ScenarioId, WarmUp};
+use crucible_core::{fields, units};
 use crucible_schedule::{Files, Load};
 
 /// Keys of a test, without those of the load.
@@ -29,6 +30,12 @@ pub(crate) const TEST_KEYS: &[Key] = &[
         schema: STEPS_SCHEMA,
         doc: "Done once after the load, by the same user.",
         example: "[{delete: \"/items/${item}\"}]",
+    },
+    Key {
+        name: "warmup",
+        schema: r##"{"anyOf": [{"enum": ["auto", "keep"]}, {"$ref": "#/$defs/duration"}]}"##,
+        doc: "What counts for percentiles, means and throughput: `auto` (unless given) finds where the figures become steady and leaves out what is before, `keep` keeps all, `10s` leaves out so much. Errors and checks always count.",
+        example: "10s",
     },
     Key {
         name: "thresholds",
@@ -152,9 +159,32 @@ fn read_one(
         diagnostics.error(placed.at, &placed.path, message, hint);
     }
     let load = Load::read(&fields, files);
+    let warm_up = warm_up(&fields, load.as_ref());
     fields.finish();
     let thresholds = join(common, own, |subject| names.takes_part(subject, &scenarios));
-    Some(Test { thresholds, ..Test::plain(name, scenarios, load?) })
+    Some(Test { thresholds, warm_up, ..Test::plain(name, scenarios, load?) })
+}
+
+/// `auto`, `keep` or a time that leaves something of the load.
+fn warm_up(fields: &Fields<'_>, load: Option<&Load>) -> WarmUp {
+    if fields.get("warmup").is_none() {
+        return WarmUp::Auto;
+    }
+    let read = |text: &str| match text {
+        "auto" => Ok(WarmUp::Auto),
+        "keep" => Ok(WarmUp::Keep),
+        text => units::parse_duration(text)
+            .map(WarmUp::First)
+            .map_err(|_| "write auto, keep, or a time, as in 10s".to_owned()),
+    };
+    let warm_up = fields.parse("warmup", read).unwrap_or_default();
+    if let (WarmUp::First(length), Some(load)) = (warm_up, load)
+        && length >= load.length().since(load.start_delay)
+    {
+        let hint = "leave out less, or make the test longer";
+        fields.error("warmup", "it leaves nothing of the test", hint);
+    }
+    warm_up
 }
 
 fn scenarios(fields: &Fields<'_>, names: &Names) -> Vec<ScenarioId> {
@@ -211,4 +241,29 @@ fn join(common: &[Placed], own: Vec<Placed>, takes_part: impl Fn(&Subject) -> bo
         });
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{plan, told};
+    use crucible_core::{Ns, WarmUp};
+
+    #[test]
+    fn the_warm_up_is_found_unless_the_plan_says_otherwise() {
+        let read = |warm_up: &str| {
+            plan(&format!("steps: [{{get: /}}]\ntests: {{t: {{rate: 1/s, for: 30s{warm_up}}}}}")).tests[0]
+                .warm_up
+        };
+        assert_eq!(read(""), WarmUp::Auto);
+        assert_eq!(read(", warmup: auto"), WarmUp::Auto);
+        assert_eq!(read(", warmup: keep"), WarmUp::Keep);
+        assert_eq!(read(", warmup: 10s"), WarmUp::First(Ns::from_secs(10)));
+        for (warm_up, part) in
+            [("some", "write auto, keep, or a time"), ("30s", "leaves nothing of the test")]
+        {
+            let text =
+                format!("steps: [{{get: /}}]\ntests: {{t: {{rate: 1/s, for: 30s, warmup: {warm_up}}}}}");
+            assert!(told(&text).contains(part), "{}", told(&text));
+        }
+    }
 }

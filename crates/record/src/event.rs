@@ -3,7 +3,7 @@
 //! These are the in-memory forms; the versioned stored forms are this crate's private business.
 
 use crucible_core::{
-    Frame, IterationFrame, LagFrame, MeasureFrame, MeasureId, MeasureSpec, Ns, ScenarioId, StepId,
+    Frame, IterationFrame, LagFrame, MeasureFrame, MeasureId, MeasureSpec, Ns, ScenarioId, StepId, WarmUp,
 };
 
 /// One entry of a run's log.
@@ -120,6 +120,8 @@ pub struct SeriesMeta {
     pub unit: String,
     /// What the value is, for people.
     pub doc: String,
+    /// What the component may have of it, by the plan: where it is exhausted.
+    pub limit: Option<f64>,
 }
 
 /// Tests and phases behind those that are known already: their indices go on from there.
@@ -162,6 +164,8 @@ pub struct TestMeta {
     pub thresholds: Vec<String>,
     /// The load in words.
     pub load: String,
+    /// What is done with its warm-up.
+    pub warm_up: WarmUp,
 }
 
 /// Who decides when the next iteration begins.
@@ -189,6 +193,9 @@ pub struct PhaseMeta {
     pub planned: Option<u64>,
     /// Most users at once.
     pub max_users: u64,
+    /// From when to when, since the begin of the phase, its load is the same all the time, with nothing before it but a
+    /// rise to it; `None` if there is no such stretch.
+    pub constant: Option<(Ns, Ns)>,
 }
 
 /// A phase begins.

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{started, told, window};
-use crucible_core::{MeasureFrame, MeasureId, MeasureKind, MeasureSpec, Ns};
+use crucible_core::{MeasureFrame, MeasureId, MeasureKind, MeasureSpec, Ns, WarmUp};
 use crucible_record::*;
 use rusqlite::Connection;
 use std::path::Path;
@@ -29,11 +29,15 @@ fn events() -> (RunStarted, Vec<RunEvent>) {
     first.steps[1].role = "timed".into();
     first.plan_file = "suites/classroom".into();
     first.other_tests = vec![TestMeta { name: "stress".into(), ..TestMeta::default() }];
+    first.tests[0].warm_up = WarmUp::Auto;
+    first.tests.push(TestMeta { warm_up: WarmUp::First(Ns(5)), ..first.tests[0].clone() });
+    first.phases[0].constant = Some((Ns(7), Ns(9)));
     first.series = vec![SeriesMeta {
         component: "api".into(),
         name: "cpu".into(),
         unit: "cores".into(),
         doc: "CPU".into(),
+        limit: Some(4.0),
     }];
     let mut with_values = window(1, 7);
     for (index, spec) in first.measures.iter().enumerate() {

@@ -4,12 +4,16 @@ use crate::Report;
 use crucible_analysis::{Assessment, Judgement, RunView, TestAssessment, Unit, Verdict};
 use crucible_core::{
     ErrorClass, Frame, Histogram, IterationFrame, LagFrame, MeasureFrame, MeasureId, MeasureKind,
-    MeasureSpec, Ns, Outcome, Phase, Rng, Sample, ScenarioId, StepId,
+    MeasureSpec, Ns, Outcome, Phase, Rng, Sample, ScenarioId, StepId, WarmUp,
 };
 use crucible_record::{
     ErrorNote, Finished, Gap, Model, Note, NoteKind, PhaseMeta, PhaseStarted, Reading, RunEvent, RunStarted,
     ScenarioMeta, SeriesMeta, StepMeta, StopReason, TestMeta, Users, Window,
 };
+
+mod soak;
+
+pub(crate) use soak::soak;
 
 /// A name that tries a terminal, a spreadsheet, a page and a table at once.
 pub(crate) const HOSTILE: &str = "=cmd|'/c calc'!A0 <img src=x onerror=alert(1)> \u{1b}[31m\u{202e}\"`";
@@ -97,6 +101,7 @@ fn started() -> RunStarted {
         scenarios: vec![0],
         thresholds: thresholds.iter().map(|t| text(t)).collect(),
         load: text(load),
+        warm_up: WarmUp::Keep,
     };
     let phase = |name: &str, test, secs, model, planned, max_users| PhaseMeta {
         name: text(name),
@@ -105,6 +110,7 @@ fn started() -> RunStarted {
         model,
         planned,
         max_users,
+        constant: None,
     };
     RunStarted {
         measures: measures(),
@@ -282,6 +288,7 @@ fn measures() -> Vec<MeasureSpec> {
 
 fn series() -> Vec<SeriesMeta> {
     let one = |component: &str, name: &str, unit: &str| SeriesMeta {
+        limit: None,
         component: text(component),
         name: text(name),
         unit: text(unit),

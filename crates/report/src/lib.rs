@@ -20,6 +20,7 @@ mod overviews;
 mod page;
 mod report;
 mod searched;
+mod soak;
 mod survey;
 mod swallowed;
 #[cfg(test)]

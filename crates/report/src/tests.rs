@@ -209,3 +209,20 @@ fn what_people_read() {
         insta::assert_snapshot!(name, text(name, &full));
     }
 }
+
+/// What is told of twelve minutes: the warm-up that is left out, what grows, and the slices of time.
+#[test]
+fn what_people_read_of_a_soak() {
+    let soak = fixture::soak();
+    let summary = text("summary", &soak);
+    assert!(summary.lines().all(|line| line.chars().count() <= 80), "{summary}");
+    insta::assert_snapshot!("summary_soak", summary);
+    let md = text("md", &soak);
+    let told = md.split("<details><summary>What monitors").next().unwrap_or_default();
+    let rest = md.split("</details>").nth(1).unwrap_or_default();
+    insta::assert_snapshot!("md_soak", format!("{told}{rest}"));
+    let json: serde_json::Value = serde_json::from_str(&text("json", &soak)).unwrap();
+    let test = &json["tests"][0];
+    let told = serde_json::json!([test["warm_up"], test["growth"], test["judgements"][0]["with_warm_up"]]);
+    insta::assert_snapshot!("json_soak", serde_json::to_string_pretty(&told).unwrap());
+}

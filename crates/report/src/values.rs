@@ -112,16 +112,21 @@ pub(crate) fn readings<'a>(view: &'a RunView, totals: &'a Totals) -> Vec<Read<'a
 impl Read<'_> {
     /// A value of it as people read it.
     pub(crate) fn show(&self, value: f64) -> String {
-        match Unit::of_series(&self.meta.unit) {
-            // CPUs of a process as a share of one, as people know them
-            Unit::Cores => show_share(value),
-            unit => unit.show(value),
-        }
+        show(Unit::of_series(&self.meta.unit), value)
     }
 
     /// The mean of its readings.
     pub(crate) fn mean(&self) -> f64 {
         self.totals.mean().unwrap_or(0.0)
+    }
+}
+
+/// A value of a series as people read it.
+pub(crate) fn show(unit: Unit, value: f64) -> String {
+    match unit {
+        // CPUs of a process as a share of one, as people know them
+        Unit::Cores => show_share(value),
+        unit => unit.show(value),
     }
 }
 

@@ -41,6 +41,35 @@ impl Curve {
         self.pieces.iter().filter(|p| p.length > Ns::ZERO).flat_map(|p| [p.from, p.to]).fold(0.0, f64::max)
     }
 
+    /// The stretch in which it stays at its highest value, if there is only one and nothing comes before it but a rise to it
+    /// and nothing after it but a fall: where a load is constant.
+    pub fn plateau(&self) -> Option<(Ns, Ns)> {
+        let top = self.max();
+        let mut pieces = self.pieces.iter().filter(|piece| piece.length > Ns::ZERO).peekable();
+        let flat = |piece: &Piece| piece.from == top && piece.to == top;
+        // a lower load that is held is a load of its own
+        let held = |piece: &Piece| piece.from == piece.to && piece.to > 0.0;
+        let (mut from, mut last) = (Ns::ZERO, 0.0);
+        while let Some(piece) = pieces.next_if(|piece| !flat(piece)) {
+            if piece.from < last || piece.to < piece.from || held(piece) {
+                return None;
+            }
+            (from, last) = (from + piece.length, piece.to);
+        }
+        let mut to = from;
+        while let Some(piece) = pieces.next_if(|piece| flat(piece)) {
+            to += piece.length;
+        }
+        last = top;
+        for piece in pieces {
+            if piece.from > last || piece.to > piece.from || held(piece) {
+                return None;
+            }
+            last = piece.to;
+        }
+        (top > 0.0 && to > from).then_some((from, to))
+    }
+
     /// Its value just after `t`; 0 from its end on.
     pub fn at(&self, t: Ns) -> f64 {
         let mut start = Ns::ZERO;
@@ -53,5 +82,33 @@ impl Curve {
             start = end;
         }
         0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plateau_is_where_the_load_is_constant_and_was_nothing_higher_or_lower_in_between() {
+        let check = |pieces: &[(f64, f64, u64)], expected: Option<(u64, u64)>| {
+            let piece =
+                |(from, to, seconds): &(f64, f64, u64)| Piece::ramp(*from, *to, Ns::from_secs(*seconds));
+            let curve = Curve { pieces: pieces.iter().map(piece).collect() };
+            let expected = expected.map(|(from, to)| (Ns::from_secs(from), Ns::from_secs(to)));
+            assert_eq!(curve.plateau(), expected, "{pieces:?}");
+        };
+        check(&[(5.0, 5.0, 10)], Some((0, 10)));
+        check(&[(0.0, 5.0, 3), (5.0, 5.0, 10), (5.0, 0.0, 2)], Some((3, 13)));
+        check(&[(0.0, 0.0, 2), (0.0, 2.0, 3), (2.0, 5.0, 3), (5.0, 5.0, 10)], Some((8, 18)));
+        check(&[(0.0, 2.0, 3), (2.0, 2.0, 4), (2.0, 5.0, 3), (5.0, 5.0, 10)], None);
+        check(&[(5.0, 5.0, 10), (5.0, 5.0, 0), (5.0, 5.0, 7)], Some((0, 17)));
+        // a spike, a valley, a ramp without an end, nothing
+        check(&[(5.0, 5.0, 10), (9.0, 9.0, 2), (5.0, 5.0, 10)], None);
+        check(&[(5.0, 5.0, 10), (1.0, 1.0, 2), (5.0, 5.0, 10)], None);
+        check(&[(5.0, 2.0, 4), (5.0, 5.0, 10)], None);
+        check(&[(0.0, 5.0, 10)], None);
+        check(&[(0.0, 0.0, 10)], None);
+        check(&[], None);
     }
 }

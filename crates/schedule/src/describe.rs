@@ -57,6 +57,16 @@ impl LoadPhase {
         }
     }
 
+    /// From when to when, since its begin, the load is the same all the time, with nothing before it but a rise to it. `None`
+    /// for a phase that ends by count too: its users stop one after the other.
+    pub fn constant(&self) -> Option<(Ns, Ns)> {
+        match &self.pacing {
+            Pacing::Open { rate, .. } => rate.plateau(),
+            Pacing::Closed { users, iterations: None } => users.plateau(),
+            Pacing::Closed { .. } => None,
+        }
+    }
+
     /// How many iterations the phase is to begin over all shares: for open load the arrivals of [`crate::Arrivals`]
     /// with the same seed, for closed load by count the count; `None` for closed load by time.
     pub fn expected(&self, seed: u64) -> Option<u64> {

@@ -7,12 +7,11 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// More is not leaked, so that a forgotten server does not take its machine down.
 const LEAK_LIMIT: u64 = 4 << 30;
-/// How often memory is lost by the minute.
-const TICKS_PER_MINUTE: u64 = 120;
+/// Time between two losses by the clock.
+const EVERY: Ns = Ns::from_millis(500);
 /// Pages are touched, so that they are resident.
 const PAGE: usize = 4096;
 
@@ -44,22 +43,35 @@ impl Lost {
     }
 }
 
+/// Loses what `wanted` says of the time since the start, by the clock, until nobody has the memory any more: a busy machine
+/// delays a loss, but loses none. Errors: no thread.
+fn grow(name: &str, lost: &Arc<Lost>, wanted: impl Fn(Ns) -> u64 + Send + 'static) -> Result<(), String> {
+    let (weak, began, mut given) = (Arc::downgrade(lost), clock::Watch::start(), 0);
+    let drip = move || {
+        while let Some(lost) = weak.upgrade() {
+            // whole pages, so that what is resident is what was asked for
+            let more = wanted(began.elapsed()).saturating_sub(given) / PAGE as u64 * PAGE as u64;
+            lost.lose(more);
+            given += more;
+            drop(lost);
+            clock::nap(EVERY.into());
+        }
+    };
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(drip).map(drop).map_err(|e| format!("cannot start a thread: {e}"))
+}
+
 impl Weight {
     /// Errors: a file that cannot be made; no thread.
     pub(super) fn new(truth: &Truth) -> Result<Weight, String> {
         let lost = Arc::new(Lost::default());
         if let Some(Leak::PerMinute { base, bytes }) = truth.burden.leak {
             lost.lose(base);
-            let weak = Arc::downgrade(&lost);
-            let drip = move || {
-                while let Some(lost) = weak.upgrade() {
-                    lost.lose(bytes / TICKS_PER_MINUTE);
-                    drop(lost);
-                    clock::nap(Duration::from_millis(60_000 / TICKS_PER_MINUTE));
-                }
-            };
-            let thread = std::thread::Builder::new().name("leak".into());
-            thread.spawn(drip).map_err(|e| format!("cannot start a thread: {e}"))?;
+            let per_second = bytes as f64 / 60.0;
+            grow("leak", &lost, move |age| (per_second * age.as_secs_f64()) as u64)?;
+        }
+        if let Some(fill) = truth.burden.fill {
+            grow("fill", &lost, move |age| fill.at(age))?;
         }
         let disk = if truth.burden.fsync {
             let path = truth.folder.join("fsync");

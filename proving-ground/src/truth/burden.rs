@@ -37,6 +37,17 @@ pub(super) const LEAK: Switch = Switch {
     },
 };
 
+pub(super) const FILL: Switch = Switch {
+    name: "fill",
+    doc: "SIZE:TIME: a cache that fills, from the start on: ever more slowly, up to SIZE, with the time constant TIME",
+    example: "100MB:2m",
+    implies: "resident memory grows by SIZE x (1 - e^(-t/TIME)), 98 % of it after 4 x TIME, and then no more",
+    set: |truth, value| {
+        truth.burden.fill = Some(fill(value)?);
+        Ok(())
+    },
+};
+
 pub(super) const FSYNC: Switch = Switch {
     name: "fsync",
     doc: "on: every writing request (POST, PUT, PATCH, DELETE) appends to a file and waits until the disk has it",
@@ -68,6 +79,35 @@ fn leak(value: &str) -> Result<Leak, String> {
     Ok(Leak::PerMinute { base, bytes: (share * base as f64).round() as u64 })
 }
 
+fn fill(value: &str) -> Result<Fill, String> {
+    let (size, time) = value.split_once(':').ok_or("write SIZE:TIME, as in 100MB:2m")?;
+    let (size, constant) = (parse_size(size)?, parse_duration(time)?);
+    if !(1 << 20..=1 << 30).contains(&size) {
+        return Err("the size lies from 1MiB to 1GiB".into());
+    }
+    if !(Ns::from_secs(1)..=Ns::from_secs(86_400)).contains(&constant) {
+        return Err("the time lies from 1s to 1d".into());
+    }
+    Ok(Fill { size, constant })
+}
+
+/// A cache that fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fill {
+    /// Bytes in the end.
+    pub(crate) size: u64,
+    /// Time after which a third (1/e) is missing.
+    pub(crate) constant: Ns,
+}
+
+impl Fill {
+    /// Bytes that are in it at `age` after the start.
+    pub(crate) fn at(&self, age: Ns) -> u64 {
+        let missing = (-age.as_secs_f64() / self.constant.as_secs_f64()).exp();
+        (self.size as f64 * (1.0 - missing)) as u64
+    }
+}
+
 /// How memory is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leak {
@@ -88,5 +128,20 @@ pub(crate) struct Burden {
     pub(crate) cpu: Ns,
     pub(crate) lock: Ns,
     pub(crate) leak: Option<Leak>,
+    pub(crate) fill: Option<Fill>,
     pub(crate) fsync: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_fills_up_to_its_size() {
+        let fill = fill("100MB:2m").unwrap();
+        assert_eq!(fill.at(Ns::ZERO), 0);
+        assert_eq!(fill.at(Ns::from_secs(120)), 63_212_055);
+        assert!((98_000_000..100_000_000).contains(&fill.at(Ns::from_secs(480))));
+        assert!(fill.at(Ns::from_secs(86_400)) <= 100_000_000);
+    }
 }

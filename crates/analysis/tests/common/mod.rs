@@ -30,6 +30,7 @@ pub(crate) fn started(thresholds: &[&str], checks: &[&str]) -> RunStarted {
             scenarios: vec![0],
             thresholds: thresholds.iter().map(|t| (*t).to_owned()).collect(),
             load: "10 users".into(),
+            ..TestMeta::default()
         }],
         phases: vec![PhaseMeta { name: "hold".into(), ..PhaseMeta::default() }],
         lateness_floor: Ns::from_millis(1),

@@ -32,12 +32,14 @@ pub enum ValueMeasure {
     Above(f64),
     /// The longest time for which it lay below this.
     Below(f64),
+    /// How much it grows a minute without an end in sight.
+    Leak,
 }
 
 impl ValueMeasure {
     /// The words that stand alone, for hints.
-    pub const WORDS: [&'static str; 11] =
-        ["total", "rate", "last", "avg", "min", "max", "p50", "p95", "p99", "share", "split"];
+    pub const WORDS: [&'static str; 12] =
+        ["total", "rate", "last", "avg", "min", "max", "p50", "p95", "p99", "share", "split", "leak"];
 
     /// The word used in plans, records and reports; for marks and stretches, words.
     pub fn name(&self) -> String {
@@ -54,6 +56,7 @@ impl ValueMeasure {
             ValueMeasure::Split => "split".into(),
             ValueMeasure::Above(limit) => format!("time above {limit}"),
             ValueMeasure::Below(limit) => format!("time below {limit}"),
+            ValueMeasure::Leak => "leak".into(),
         }
     }
 
@@ -71,6 +74,7 @@ impl ValueMeasure {
             "max" => ValueMeasure::Max,
             "share" => ValueMeasure::Share,
             "split" => ValueMeasure::Split,
+            "leak" => ValueMeasure::Leak,
             _ => return Err(crate::fields::suggest(text, &ValueMeasure::WORDS)),
         })
     }

@@ -16,7 +16,7 @@ fn names() -> Names {
         spec("render", MeasureKind::Trend, "ms"),
         spec("worker", MeasureKind::Tally(marks), ""),
     ];
-    let components = [Component { name: "api".into(), target: Target::Port(8070) }];
+    let components = [Component { name: "api".into(), target: Target::Port(8070), limits: Vec::new() }];
     Names::new(&[], &[]).with_values(&[], &measures, &components)
 }
 
@@ -88,6 +88,10 @@ fn measures_and_series_are_subjects() {
         ],
     );
     check(
+        "api.memory: {leak: none}\napi.threads: no leak",
+        &["series \"api\" \"memory\" leak target<=0", "series \"api\" \"threads\" leak target<=0"],
+    );
+    check(
         "api.cpu: above 150% for at most 30s abort after 10s",
         &["series \"api\" \"cpu\" above 1.5 target<=30s abort after 10s"],
     );
@@ -115,6 +119,10 @@ fn mistakes_about_values_are_told_with_a_remedy() {
         ("api.cpu: above 70%", "write it as in"),
         ("api.cpu: avg for 5m", "above 70% for at most 5m"),
         ("api.cpu: [avg < 1, avg < 2]", "demanded twice"),
+        ("api.memory: {leak: 5MB}", "write `leak: none`"),
+        ("api.memory: {leak: {at most: none}}", "as in none"),
+        ("api.cpu: {leak: none}", "is no figure"),
+        ("orders: {leak: none}", "is no figure"),
         ("nothing: {p95: 1s}", "there is no step or scenario"),
     ] {
         let got = read_text(text);

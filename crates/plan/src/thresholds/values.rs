@@ -4,7 +4,7 @@
 //! side can be meant. Limits are in the unit of the values.
 
 use super::{OPTION_KEYS, Reader, TARGET};
-use crucible_core::monitor::Series;
+use crucible_core::monitor::{self, Series};
 use crucible_core::threshold::parse_share_exact;
 use crucible_core::threshold::{Band, Better, LimitUnit, Measure, Subject, Threshold, ValueMeasure};
 use crucible_core::{Fields, MeasureKind, MeasureSpec, Node, NodeKind, Ns, Position, fields, units};
@@ -20,7 +20,10 @@ impl About {
     /// Words of the figures that it has.
     fn words(&self) -> &'static [&'static str] {
         match self {
-            About::Series(_) => &["avg", "min", "max", "last", "p95", "above LIMIT", "below LIMIT"],
+            About::Series(series) if !monitor::USED_UP.contains(&series.name) => {
+                &["avg", "min", "max", "last", "p95", "above LIMIT", "below LIMIT"]
+            }
+            About::Series(_) => &["avg", "min", "max", "last", "p95", "above LIMIT", "below LIMIT", "leak"],
             About::Measure(spec) => match spec.kind {
                 MeasureKind::Counter => &["total", "rate"],
                 MeasureKind::Gauge => &["last", "min", "max", "avg"],
@@ -35,6 +38,7 @@ impl About {
         use ValueMeasure as V;
         match (self, figure) {
             (About::Series(_), V::Total | V::Rate | V::Share | V::Mark(_) | V::Split) => false,
+            (About::Series(series), V::Leak) => monitor::USED_UP.contains(&series.name),
             (About::Series(_), _) => true,
             (About::Measure(spec), figure) => match spec.kind {
                 MeasureKind::Counter => matches!(figure, V::Total | V::Rate),
@@ -111,6 +115,7 @@ impl About {
 
     fn example(&self, figure: &ValueMeasure) -> &'static str {
         match (figure.unit(), self) {
+            _ if *figure == ValueMeasure::Leak => "none",
             (LimitUnit::Duration, _) => "5m",
             (LimitUnit::Share, _) => "45%",
             (LimitUnit::Rate, _) => "100/s",
@@ -146,6 +151,13 @@ enum Demand {
 fn demand(text: &str, figure: &ValueMeasure, about: &About) -> Result<Demand, String> {
     let value = |text: &str| about.value(text, figure.unit());
     let text = text.trim();
+    if *figure == ValueMeasure::Leak {
+        return if text == "none" {
+            Ok(Demand::One(Better::Lower, 0.0))
+        } else {
+            Err("write `leak: none`".into())
+        };
+    }
     const SIGNS: [(&str, Better); 6] = [
         ("at most", Better::Lower),
         ("at least", Better::Higher),
@@ -211,7 +223,7 @@ impl Reader<'_> {
         (at, node): (Position, &Node),
         path: String,
     ) {
-        if !matches!(node.kind, NodeKind::Map(_)) {
+        if !matches!(node.kind, NodeKind::Map(_)) || *figure == ValueMeasure::Leak {
             if let Some(demand) = self.demand(figure, about, node, &path, None) {
                 self.keep_demand(subject, figure, demand, (at, &path), &blank());
             }
@@ -350,6 +362,9 @@ fn sentence(text: &str, about: &About) -> Result<(ValueMeasure, Demand, Threshol
     if let Some(head) = text.strip_suffix(" abort") {
         options.abort = true;
         text = head.trim_end();
+    }
+    if text == "no leak" && about.has(&ValueMeasure::Leak) {
+        return Ok((ValueMeasure::Leak, Demand::One(Better::Lower, 0.0), options));
     }
     if let Some((beyond, span)) = text.split_once(" for ") {
         let figure = about.figure(beyond.trim())?;

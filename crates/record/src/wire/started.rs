@@ -4,7 +4,7 @@ use super::MOST_ROWS;
 use crate::event::{
     Model, PhaseMeta, Planned, RunEvent, RunStarted, ScenarioMeta, SeriesMeta, StepMeta, TestMeta,
 };
-use crucible_core::{MeasureKind, MeasureSpec, Ns};
+use crucible_core::{MeasureKind, MeasureSpec, Ns, WarmUp};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Default)]
@@ -61,6 +61,8 @@ struct TestForm {
     scenarios: Vec<u16>,
     thresholds: Vec<String>,
     load: String,
+    /// `auto`, `keep` (or nothing, in older records), or nanoseconds.
+    warm_up: String,
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -72,6 +74,7 @@ struct PhaseMetaForm {
     model: String,
     planned: Option<u64>,
     max_users: u64,
+    constant: Option<(u64, u64)>,
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -90,6 +93,7 @@ struct SeriesForm {
     name: String,
     unit: String,
     doc: String,
+    limit: Option<f64>,
 }
 
 /// Tests and phases that were decided on while the run went on.
@@ -121,13 +125,28 @@ impl From<&TestMeta> for TestForm {
             scenarios: t.scenarios.clone(),
             thresholds: t.thresholds.clone(),
             load: t.load.clone(),
+            warm_up: match t.warm_up {
+                WarmUp::Keep => "keep".into(),
+                WarmUp::Auto => "auto".into(),
+                WarmUp::First(length) => length.0.to_string(),
+            },
         }
     }
 }
 
 impl TestForm {
     fn meta(self) -> TestMeta {
-        TestMeta { name: self.name, scenarios: self.scenarios, thresholds: self.thresholds, load: self.load }
+        let warm_up = match self.warm_up.as_str() {
+            "auto" => WarmUp::Auto,
+            length => length.parse().map_or(WarmUp::Keep, |length| WarmUp::First(Ns(length))),
+        };
+        TestMeta {
+            name: self.name,
+            scenarios: self.scenarios,
+            thresholds: self.thresholds,
+            load: self.load,
+            warm_up,
+        }
     }
 }
 
@@ -140,6 +159,7 @@ impl From<&PhaseMeta> for PhaseMetaForm {
             model: if p.model == Model::Open { "open" } else { "closed" }.into(),
             planned: p.planned,
             max_users: p.max_users,
+            constant: p.constant.map(|(from, to)| (from.0, to.0)),
         }
     }
 }
@@ -153,6 +173,7 @@ impl PhaseMetaForm {
             model: if self.model == "open" { Model::Open } else { Model::Closed },
             planned: self.planned,
             max_users: self.max_users,
+            constant: self.constant.map(|(from, to)| (Ns(from), Ns(to))),
         }
     }
 }
@@ -184,6 +205,7 @@ impl From<&SeriesMeta> for SeriesForm {
             name: s.name.clone(),
             unit: s.unit.clone(),
             doc: s.doc.clone(),
+            limit: s.limit,
         }
     }
 }
@@ -257,8 +279,13 @@ impl StartedForm {
             measures: s.measures,
         };
         let scenario = |s: ScenarioForm| ScenarioMeta { name: s.name, weight: s.weight };
-        let series =
-            |s: SeriesForm| SeriesMeta { component: s.component, name: s.name, unit: s.unit, doc: s.doc };
+        let series = |s: SeriesForm| SeriesMeta {
+            component: s.component,
+            name: s.name,
+            unit: s.unit,
+            doc: s.doc,
+            limit: s.limit.filter(|limit| limit.is_finite()),
+        };
         Ok(RunEvent::Started(Box::new(RunStarted {
             run: self.run,
             tool: self.tool,

@@ -1,7 +1,7 @@
 //! Events for the tests of the store.
 #![allow(dead_code)]
 
-use crucible_core::{Frame, IterationFrame, LagFrame, Ns, Outcome, Rng, ScenarioId, StepId};
+use crucible_core::{Frame, IterationFrame, LagFrame, Ns, Outcome, Rng, ScenarioId, StepId, WarmUp};
 use crucible_record::*;
 
 /// A plan with two steps and everything filled in.
@@ -32,6 +32,7 @@ pub(crate) fn started(run: &str) -> RunStarted {
             scenarios: vec![0],
             thresholds: vec!["*: p95 <= 500ms".into()],
             load: "50 users for 2m".into(),
+            warm_up: WarmUp::Keep,
         }],
         phases: vec![PhaseMeta {
             name: "hold".into(),
@@ -40,6 +41,7 @@ pub(crate) fn started(run: &str) -> RunStarted {
             model: Model::Open,
             planned: Some(1_000),
             max_users: 50,
+            constant: None,
         }],
         lateness_floor: Ns::from_millis(1),
         lateness_share: 0.1,

@@ -11,11 +11,13 @@ use crate::text::is_unsafe;
 use crucible_analysis::{Completeness, Judgement, Totals};
 use crucible_core::{Histogram, Outcome, Phase};
 use crucible_record::{ErrorNote, Model, NoteKind, StopReason};
+use over_time::{GrowthFigures, WarmUpFigures, WithWarmUpFigures};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use values::{MeasureFigures, ReadingFigures};
 
+mod over_time;
 mod values;
 
 /// The row.
@@ -89,6 +91,8 @@ struct Test<'a> {
     totals: Figures<'a>,
     phases: Vec<PhaseFigures<'a>>,
     swallowed: SwallowedFigures,
+    warm_up: Vec<WarmUpFigures<'a>>,
+    growth: Vec<GrowthFigures>,
     judgements: Vec<Judged<'a>>,
 }
 
@@ -219,6 +223,8 @@ struct Judged<'a> {
     evidence: u64,
     why: &'a str,
     remedy: &'a str,
+    more_seconds: Option<f64>,
+    with_warm_up: Option<WithWarmUpFigures>,
 }
 
 #[derive(Serialize)]
@@ -354,6 +360,8 @@ fn test<'a>(report: &Report<'a>, index: usize) -> Option<Test<'a>> {
         totals: figures_of(report, view.tests.get(index)?),
         phases,
         swallowed: swallowed_figures(swallowed(view, index)),
+        warm_up: over_time::warm_up(view, index),
+        growth: over_time::growth(view, index),
         judgements: assessment.map_or_else(Vec::new, |a| a.judgements.iter().map(judged).collect()),
     })
 }
@@ -495,6 +503,8 @@ fn judged(judgement: &Judgement) -> Judged<'_> {
         evidence: judgement.evidence,
         why: &judgement.why,
         remedy: &judgement.remedy,
+        more_seconds: judgement.more_seconds,
+        with_warm_up: judgement.with_warm_up.as_ref().map(over_time::with_warm_up),
     }
 }
 

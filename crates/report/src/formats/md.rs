@@ -15,6 +15,8 @@ use crucible_core::units::{group, show_bytes, show_number, show_share};
 use crucible_record::{NoteKind, StopReason};
 use std::fmt::{self, Write};
 
+mod over_time;
+
 /// The row.
 pub(super) const FORMAT: Format = Format {
     name: "md",
@@ -132,6 +134,7 @@ fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write)
             .collect::<Vec<_>>();
         table("Phase", &rows, out)?;
     }
+    over_time::warm_up(report, index, out)?;
     let spans = figures::spans(view, totals);
     if !spans.is_empty() {
         table("Group, transaction", &spans, out)?;
@@ -141,6 +144,8 @@ fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write)
         table("Poll (in no figure above)", &polls, out)?;
     }
     values_of(report, totals, out)?;
+    over_time::growth(report, index, out)?;
+    over_time::slices(report, index, out)?;
     let lost = swallowed(view, index);
     if lost.notable(totals.all.ended()) {
         let mut parts = Vec::new();
@@ -264,6 +269,10 @@ fn judgements(list: &[Judgement], out: &mut dyn Write) -> fmt::Result {
         let mut why = safe(&judgement.why);
         if judgement.implied {
             why += " (demanded by default)";
+        }
+        let warm_up = judgement.warm_up_told();
+        if !warm_up.is_empty() {
+            why += &format!(" ({})", safe(&warm_up));
         }
         if !judgement.remedy.is_empty() {
             why += &format!(" → {}", safe(&judgement.remedy));

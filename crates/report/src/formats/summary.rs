@@ -27,6 +27,7 @@ const BINS: usize = 8;
 const STEPS: usize = 40;
 const LISTED: usize = 6;
 
+mod over_time;
 mod said;
 mod spans;
 
@@ -133,6 +134,7 @@ fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write)
     }
     table(&figures::rows(view, totals), ascii, out)?;
     phases(report, index, out)?;
+    over_time::warm_up(report, index, out)?;
     spans::spans(report, totals, out)?;
     apart(&figures::rows(view, totals), report.options, out)?;
     let mut rows = figures::rows(view, totals);
@@ -147,7 +149,8 @@ fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write)
         said::judgements(report.options, assessment, out)?;
     }
     generator(report, totals, out)?;
-    spans::readings(report, totals, out)
+    spans::readings(report, totals, out)?;
+    over_time::growth(report, index, out)
 }
 
 /// Width of the column of names.

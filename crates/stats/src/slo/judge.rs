@@ -11,7 +11,7 @@ use crate::scatter::Scatter;
 use crate::special::{beta_quantile, normal_quantile, t_quantile};
 
 /// Groups that must have bad operations before these tell their own clumping.
-const FEW: usize = 12;
+pub const FEW: usize = 12;
 /// Counts beyond which both sides are normal enough for Wilson's bounds.
 const MANY: f64 = 2_000.0;
 /// Longer than this is no answer: 30 days.
@@ -98,8 +98,7 @@ struct Worth {
 impl Worth {
     fn new(tally: &Tally, tail: f64) -> Worth {
         let own = Worth::of(tally, tail, |count| count.bad);
-        let seen = tally.groups().filter(|count| count.bad > 0.0).count();
-        if seen >= FEW {
+        if tally.hit() >= FEW {
             return own;
         }
         let near = Worth::of(tally, tail, |count| count.near);

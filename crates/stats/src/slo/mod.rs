@@ -9,5 +9,5 @@ mod judge;
 mod tally;
 
 pub use answer::{Answer, Judged, More, Settings};
-pub use judge::{judge, judge_bounded, share_bounds};
+pub use judge::{FEW, judge, judge_bounded, share_bounds};
 pub use tally::{Count, Tally, above};

@@ -123,6 +123,11 @@ impl Tally {
         self.windows
     }
 
+    /// Groups of neighbouring windows (single ones, as long as there are few) that had bad operations.
+    pub fn hit(&self) -> usize {
+        self.groups().filter(|count| count.bad > 0.0).count()
+    }
+
     /// The groups, with the open one as the last.
     pub(super) fn groups(&self) -> impl Iterator<Item = &Count> {
         self.groups.iter().chain((self.open.operations > 0.0).then_some(&self.open))

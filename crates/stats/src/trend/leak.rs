@@ -62,6 +62,8 @@ pub enum Leak {
 
 /// Fewest readings.
 const FEWEST: usize = 30;
+/// Most values that models are fitted to; of more, neighbours are averaged.
+const MOST: usize = 300;
 /// Fewest cycles of a saw-tooth.
 const CYCLES: usize = 6;
 /// How much better than a line a curve must be to be taken for it, as a difference of log-likelihoods: it has one more free
@@ -69,6 +71,14 @@ const CYCLES: usize = 6;
 const AHEAD: f64 = 1.0;
 /// By how much less the line may be behind to be taken for a line.
 const BEHIND: f64 = 0.5;
+/// How many standard errors the slope must fall by, from the third quarter of the time to the fourth, to be falling.
+const BENT: f64 = 4.0;
+/// By how much it must fall at least.
+const FALLS: f64 = 0.65;
+/// The part of all change that the last quarter of something that stands still may have.
+const STILL: f64 = 0.02;
+/// The part of all growth that may be still to come of what has levelled off.
+const REST: f64 = 0.05;
 /// The same against a flat series, where long memory imitates lines.
 const AHEAD_OF_FLAT: f64 = 5.5;
 
@@ -84,7 +94,10 @@ pub fn leak(readings: &[(f64, f64)], settings: &LeakSettings) -> Leak {
     let every = span / (fine.len() - 1) as f64;
     let values: Vec<f64> = fine.iter().map(|(_, value)| *value).collect();
     let (values, every) = match cycles(&values) {
-        Cycles::None => (thinned(&values), every * (values.len() as f64 / thinned(&values).len() as f64)),
+        Cycles::None => {
+            let group = values.len().div_ceil(MOST);
+            (thinned(&values, group), every * group as f64)
+        }
         Cycles::Troughs(troughs, period) if troughs.len() >= CYCLES => (troughs, every * period),
         Cycles::Troughs(troughs, period) => {
             let missing = (CYCLES + 1 - troughs.len()) as f64;
@@ -97,9 +110,8 @@ pub fn leak(readings: &[(f64, f64)], settings: &LeakSettings) -> Leak {
     judge(&values, every, settings)
 }
 
-/// Means of so many neighbours that at most 300 values stay.
-fn thinned(values: &[f64]) -> Vec<f64> {
-    let group = values.len().div_ceil(300);
+/// Means of so many neighbours.
+fn thinned(values: &[f64], group: usize) -> Vec<f64> {
     values.chunks_exact(group).map(|chunk| chunk.iter().sum::<f64>() / group as f64).collect()
 }
 
@@ -147,7 +159,14 @@ struct Models {
     rival: (Fit, &'static str),
     /// The best of those with a line on top.
     both: Fit,
+    /// The best curve that has not levelled off yet in the time seen.
+    far: Fit,
 }
+
+/// Time constants, in parts of the time seen, up to which a curve has visibly levelled off.
+const LEVELLED: f64 = 0.5;
+/// Time constants of curves that have not.
+const FAR: [f64; 7] = [0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0];
 
 fn models(values: &[f64]) -> Models {
     let n = values.len();
@@ -156,8 +175,13 @@ fn models(values: &[f64]) -> Models {
     };
     let slope = of(&|x| x);
     let mut rivals: Vec<(Vec<f64>, &'static str)> = Vec::new();
-    // a curve 1 - exp(-x / tau): up to half of the time seen it has visibly levelled off
-    rivals.extend((1..=12).map(|k| (of(&|x| 1.0 - (-x / (0.5 * f64::from(k) / 12.0)).exp()), "levels off")));
+    let curve = |time: f64| of(&|x| 1.0 - (-x / time).exp());
+    let times: Vec<f64> = (1..=12).map(|k| LEVELLED * f64::from(k) / 12.0).collect();
+    rivals.extend(times.iter().map(|time| (curve(*time), "levels off")));
+    // with little noise the time constant matters: a line on top of a wrong one is no leak
+    rivals.push((curve(finest(&times, &|time| fit(values, &[&curve(time)]).likelihood)), "levels off"));
+    rivals
+        .push((curve(finest(&times, &|time| fit(values, &[&curve(time), &slope]).likelihood)), "levels off"));
     rivals.extend([0.002, 0.006, 0.02].map(|first: f64| (of(&|x| (1.0 + x / first).ln()), "levels off")));
     let steps = n.min(75);
     rivals.extend((1..steps).map(|k| (of(&|x| f64::from(x >= k as f64 / steps as f64)), "one step")));
@@ -172,13 +196,73 @@ fn models(values: &[f64]) -> Models {
                 if next.0.likelihood > best.0.likelihood { next } else { best }
             },
         );
-    Models { line: fit(values, &[&slope]), flat, rival, both }
+    let far = FAR.iter().map(|time| fit(values, &[&curve(*time)])).fold(flat.clone(), better);
+    Models { line: fit(values, &[&slope]), flat, rival, both, far }
+}
+
+/// Closer to the best of rising `times` than they are to each other, up to the last of them.
+fn finest(times: &[f64], likelihood: &dyn Fn(f64) -> f64) -> f64 {
+    let most = times.last().copied().unwrap_or(1.0);
+    let best = |candidates: &mut dyn Iterator<Item = f64>| {
+        candidates
+            .map(|time| (time, likelihood(time)))
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .map_or(most, |best| best.0)
+    };
+    let mut found = best(&mut times.iter().copied());
+    let mut width = most / times.len() as f64;
+    for _ in 0..4 {
+        width /= 2.0;
+        found =
+            best(&mut [found - width, found, found + width].into_iter().map(|t| t.clamp(0.2 * width, most)));
+    }
+    found
+}
+
+/// How the slope goes on in the second half of the values: (that of the third quarter, that of the fourth) per value, if they
+/// surely differ.
+fn bend(values: &[f64]) -> Option<(f64, f64)> {
+    let half = &values[values.len() / 2..];
+    let n = half.len();
+    if n < FEWEST {
+        return None;
+    }
+    let at = |i: usize| i as f64 / (n - 1) as f64;
+    let line: Vec<f64> = (0..n).map(at).collect();
+    let hinge: Vec<f64> = line.iter().map(|x| (x - 0.5).max(0.0)).collect();
+    let bent = fit(half, &[&line, &hinge]);
+    if bent.height.abs() <= BENT * bent.error {
+        return None;
+    }
+    // what the hinge leaves is a line
+    let straight: Vec<f64> =
+        half.iter().zip(&hinge).map(|(value, hinge)| value - bent.height * hinge).collect();
+    let before = fit(&straight, &[&line]).height;
+    Some((before, before + bent.height))
+}
+
+/// Whether the last quarter of something that changed has no more than a fiftieth of the change, noise and all: then what is
+/// before it does not matter. The most that it can have grown by a second there.
+fn stands_still(values: &[f64], every: f64) -> Option<f64> {
+    if values.len() < FEWEST {
+        return None;
+    }
+    let range = |values: &[f64]| {
+        let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+        high - low
+    };
+    let last = &values[values.len() - values.len() / 4..];
+    let (late, all) = (range(last), range(values));
+    (all > 0.0 && late <= STILL * all).then(|| late / (every * last.len() as f64))
 }
 
 fn judge(values: &[f64], every: f64, settings: &LeakSettings) -> Leak {
     let n = values.len();
-    let models = models(values);
     let span = every * (n - 1) as f64;
+    if let Some(excluded) = stands_still(values, every) {
+        return Leak::None { excluded, like: "levels off" };
+    }
+    let models = models(values);
     let least = settings.least / 60.0 * models.flat.base.abs().max(f64::MIN_POSITIVE);
     let (rival, like) = &models.rival;
     let bent = rival.likelihood.max(models.both.likelihood - AHEAD_OF_FLAT);
@@ -199,8 +283,23 @@ fn judge(values: &[f64], every: f64, settings: &LeakSettings) -> Leak {
         }
         return Leak::None { excluded, like };
     }
+    let open = Leak::Undecided { why: "it may still level off", seconds: span };
     if !bends && models.line.likelihood - rival.likelihood < -BEHIND {
-        return Leak::Undecided { why: "it may still level off", seconds: span };
+        return open;
+    }
+    let curved = bends && like == "levels off";
+    if curved && models.far.likelihood > models.both.likelihood + AHEAD {
+        return open;
+    }
+    // whatever curve it is, a slope that falls and falls comes to an end
+    let bent = bend(values).filter(|(third, fourth)| curved && *fourth < FALLS * third);
+    if let Some((third, fourth)) = bent {
+        let ratio = (fourth / third).max(0.0);
+        let (rest, all) = (fourth.max(0.0) / 2.0 * ratio / (1.0 - ratio), values[n - 1] - values[0]);
+        if rest < REST * all {
+            return Leak::None { excluded: (fourth / (0.5 * span)).max(0.0), like: "levels off" };
+        }
+        return open;
     }
     let last = values[n - n / 10..].iter().sum::<f64>() / (n / 10).max(1) as f64;
     let exhausted_in = settings.limit.map(|limit| ((limit - last) / interval.value).max(0.0));

@@ -9,7 +9,7 @@ pub(super) fn judge(case: &Case<'_>) -> Judgement {
     if let Some(nothing) = case.nothing() {
         return nothing;
     }
-    let (sums, threshold) = (&case.tracker.means, &case.tracker.threshold);
+    let (sums, threshold) = (&case.sums.means, &case.tracker.threshold);
     let Some(value) = sums.ratio() else {
         return case.say(Verdict::Inconclusive, "no evidence: no window tells of it").remedy("run it longer");
     };
@@ -19,10 +19,10 @@ pub(super) fn judge(case: &Case<'_>) -> Judgement {
     let (shown, limit) = (case.unit.show(value), case.limit_shown());
     let told = format!(
         "{shown} over {} and {}, against {limit}",
-        counted(sums.windows(), "window"),
+        counted(case.sums.windows, "window"),
         counted(samples, "operation")
     );
-    let Some(half) = sums.half_width(case.tail) else {
+    let Some(half) = sums.half_width(case.tails.mean) else {
         let why = format!("{told}: one window shows nothing about its own spread");
         return case
             .with(Verdict::Inconclusive, why, value, samples)

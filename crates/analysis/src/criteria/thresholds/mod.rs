@@ -3,11 +3,15 @@
 //! Each kind of measure has its file: percentiles by exceedance, shares (errors, checks, dropped), means (average,
 //! throughput), facts (minimum, maximum, deviation), stretches (`over`). All of them follow one rule: pass only if the
 //! bound on the bad side meets the last limit, fail only if the bound on the good side does not, else inconclusive
-//! with what would settle it. Bounds are one-sided at 95 %.
+//! with what would settle it. Bounds are one-sided: at 99.5 % for percentiles and shares of operations (see
+//! [`crucible_stats::slo`]), at 95 % for means.
 
+mod bounds;
 mod fact;
+mod leak;
 mod mean;
 mod percentile;
+mod settled;
 mod share;
 mod split;
 mod stretches;
@@ -15,23 +19,41 @@ mod value;
 
 use super::evidence::attempted;
 use crate::bands;
+use crate::groups::Sums;
 use crate::totals::Totals;
 use crate::tracker::{Tracker, latency_of};
 use crate::verdict::{Judgement, Unit, Verdict, counted};
 use crate::view::RunView;
+use crate::warmup::{self, Cut};
 use crucible_core::threshold::{LimitUnit, Measure};
-use crucible_core::{Frame, Histogram, Outcome};
+use crucible_core::{Frame, Histogram, Ns, Outcome};
+use crucible_stats::slo;
 
-/// One-sided error of the bounds that verdicts rest on.
-const TAIL: f64 = 0.05;
-/// One-sided error for the question that is asked after every window.
-pub(crate) const ABORT_TAIL: f64 = 0.001;
+/// One-sided errors of the bounds that verdicts rest on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Tails {
+    /// Of percentiles and shares.
+    share: f64,
+    /// Of those for a pass, where bad operations are seldom.
+    seldom: f64,
+    /// Of means.
+    mean: f64,
+}
+
+/// Of the verdict on a whole test. That on a percentile or a share is wrong in at most one of a hundred tests, however near
+/// to its limit the figure lies.
+const TAILS: Tails = Tails { share: 0.005, seldom: 0.05, mean: 0.05 };
+/// Of the question that is asked after every window.
+pub(crate) const ABORT_TAILS: Tails = Tails { share: 0.001, seldom: 0.001, mean: 0.001 };
 
 const NAME: &str = "thresholds";
+const TOO_CLOSE: &str =
+    "the figure lies too close to the limit for a longer run to settle it: move the limit or the figure";
 
 pub(crate) fn judge(view: &RunView, test: usize) -> Vec<Judgement> {
+    let cut = warmup::cut(view, &warmup::settled(view, test));
     let mut out: Vec<Judgement> =
-        view.trackers[test].iter().map(|tracker| judge_one(tracker, &view.tests[test], TAIL)).collect();
+        view.trackers[test].iter().map(|tracker| settled::judge(view, test, tracker, &cut)).collect();
     for (text, why) in &view.unreadable[test] {
         let why = format!("the threshold `{text}` cannot be read: {why}");
         let mut judgement = Judgement::new(NAME, "thresholds", "text", Verdict::Inconclusive, why)
@@ -42,9 +64,15 @@ pub(crate) fn judge(view: &RunView, test: usize) -> Vec<Judgement> {
     out
 }
 
-/// Judges one threshold on one subject with bounds of one-sided error `tail`.
-pub(crate) fn judge_one(tracker: &Tracker, totals: &Totals, tail: f64) -> Judgement {
-    let case = Case::new(tracker, totals, tail);
+/// Judges one threshold on one subject with bounds of these errors, without what is cut.
+pub(crate) fn judge_one(
+    view: &RunView,
+    test: usize,
+    tracker: &Tracker,
+    tails: Tails,
+    cut: &Cut,
+) -> Judgement {
+    let case = Case::new(view, test, tracker, tails, cut);
     let mut judgement = match (&tracker.stretches, &tracker.threshold.measure) {
         (Some(_), Measure::Value(..)) => {
             case.say(Verdict::Inconclusive, "stretches of values are not judged by this version")
@@ -64,16 +92,22 @@ pub(crate) fn judge_one(tracker: &Tracker, totals: &Totals, tail: f64) -> Judgem
 
 /// One threshold, its subject's totals, and what all kinds of measures need.
 struct Case<'a> {
+    view: &'a RunView,
+    test: usize,
     tracker: &'a Tracker,
     totals: &'a Totals,
-    tail: f64,
+    /// What is left out of steady figures.
+    cut: &'a Cut,
+    tails: Tails,
+    /// What the windows add up to.
+    sums: Sums,
     unit: Unit,
     /// The last acceptable limit.
     limit: f64,
 }
 
 impl<'a> Case<'a> {
-    fn new(tracker: &'a Tracker, totals: &'a Totals, tail: f64) -> Case<'a> {
+    fn new(view: &'a RunView, test: usize, tracker: &'a Tracker, tails: Tails, cut: &'a Cut) -> Case<'a> {
         let unit = match tracker.threshold.measure.unit() {
             LimitUnit::Duration => Unit::Duration,
             LimitUnit::Share => Unit::Share,
@@ -81,7 +115,13 @@ impl<'a> Case<'a> {
             LimitUnit::Number => tracker.unit,
         };
         let limit = tracker.threshold.bands.last().map_or(f64::NAN, |band| band.limit);
-        Case { tracker, totals, tail, unit, limit }
+        let (totals, sums) = (&view.tests[test], tracker.groups.sums(cut));
+        Case { view, test, tracker, totals, cut, tails, sums, unit, limit }
+    }
+
+    /// How sure the bounds of a share are.
+    fn sureness(&self) -> String {
+        format!("at {} % each way", crucible_core::units::show_number(100.0 * (1.0 - self.tails.share)))
     }
 
     fn frames(&self) -> impl Iterator<Item = &'a Frame> + '_ {
@@ -99,6 +139,10 @@ impl<'a> Case<'a> {
 
     /// The distribution that is judged, and how much of it are lower bounds.
     fn latency(&self) -> (Histogram, u64) {
+        if !self.cut.is_empty() {
+            let service = matches!(self.tracker.threshold.measure, Measure::ServicePercentile(_));
+            return warmup::later(self.view, self.test, self.cut, &self.tracker.steps, service);
+        }
         let (mut all, mut cut) = (Histogram::default(), 0);
         for frame in self.frames() {
             let (answered, censored) = latency_of(&self.tracker.threshold.measure, frame);
@@ -107,11 +151,6 @@ impl<'a> Case<'a> {
             cut += censored.count();
         }
         (all, cut)
-    }
-
-    /// Seconds that the test's windows cover.
-    fn seconds(&self) -> f64 {
-        self.totals.covered.as_secs_f64()
     }
 
     /// Operations that were ok and should have fed the measure with this index, without those that did.
@@ -190,16 +229,32 @@ impl<'a> Case<'a> {
         self.unit.show(self.limit)
     }
 
+    /// How much longer it takes until a percentile or share is decided.
+    fn more_to_settle(&self, judged: &slo::Judged) -> String {
+        let span = |seconds: f64| Ns::from_secs_f64(seconds.ceil().max(1.0));
+        match judged.more {
+            None => TOO_CLOSE.to_owned(),
+            Some(slo::More { seconds, seconds_as_is: Some(as_is) }) if as_is < seconds => format!(
+                "run about {} longer if it stays as it is; {} settle any figure that is 2 % from its limit",
+                span(as_is),
+                span(seconds)
+            ),
+            Some(more) => format!(
+                "run about {} longer at this rate: that settles any figure that is 2 % from its limit",
+                span(more.seconds)
+            ),
+        }
+    }
+
     /// "about 40s more at this rate", or that no length of time will do.
     fn more_time(&self, factor: Option<f64>) -> String {
-        let more = factor.map(|factor| (factor - 1.0).max(0.0) * self.seconds());
+        let more = factor.map(|factor| (factor - 1.0).max(0.0) * self.sums.seconds);
         match more {
             Some(seconds) if seconds <= 86_400.0 => {
                 let seconds = seconds.ceil().max(1.0);
-                format!("run about {} longer at this rate", crucible_core::Ns::from_secs_f64(seconds))
+                format!("run about {} longer at this rate", Ns::from_secs_f64(seconds))
             }
-            _ => "the figure lies too close to the limit for a longer run to settle it: move the limit or the figure"
-                .to_owned(),
+            _ => TOO_CLOSE.to_owned(),
         }
     }
 }

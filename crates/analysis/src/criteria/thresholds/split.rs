@@ -35,7 +35,7 @@ pub(super) fn judge(case: &Case<'_>) -> Judgement {
             .remedy("say which share each mark is expected to have");
     }
     // as many chances to be wrong as there are marks (Bonferroni)
-    let tail = case.tail / expected.len() as f64;
+    let tail = case.tails.mean / expected.len() as f64;
     let (mut verdict, mut told, mut furthest) = (Verdict::Pass, Vec::new(), 0.0f64);
     for (name, wanted, sums) in &expected {
         let (seen, effective) = (sums.ratio().unwrap_or(0.0), sums.effective_n(tail));

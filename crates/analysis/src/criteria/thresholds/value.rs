@@ -46,6 +46,7 @@ pub(super) fn judge(case: &Case<'_>, measure: &ValueMeasure) -> Judgement {
         ValueMeasure::Share | ValueMeasure::Mark(_) => share(case, &values),
         ValueMeasure::Split => super::split::judge(case),
         ValueMeasure::Above(_) | ValueMeasure::Below(_) => longest(case, &values),
+        ValueMeasure::Leak => super::leak::judge(case),
     };
     values.seen(case, judgement)
 }
@@ -113,7 +114,8 @@ impl<'a> Values<'a> {
         let before = totals.from.map_or(Ns::ZERO, |from| from.since(begin));
         let unseen = totals.widest.max(before).max(case.totals.to.since(totals.to));
         let usual = totals.to.since(totals.from.unwrap_or_default()).0 / (totals.count - 1).max(1);
-        let allowed = (case.seconds() * UNSEEN).max(3.0 * Ns(usual).as_secs_f64()).max(3.0);
+        let allowed =
+            (case.totals.covered.as_secs_f64() * UNSEEN).max(3.0 * Ns(usual).as_secs_f64()).max(3.0);
         if judgement.verdict == Verdict::Pass && unseen.as_secs_f64() > allowed {
             judgement.verdict = Verdict::Inconclusive;
             judgement.why = format!("{}, but it was not read for {unseen}", judgement.why);
@@ -144,7 +146,7 @@ fn fact(case: &Case<'_>, value: Option<f64>, values: &Values<'_>) -> Judgement {
 
 fn mean(case: &Case<'_>, measure: &ValueMeasure, values: &Values<'_>) -> Judgement {
     let sums = &case.tracker.values.mean;
-    let (value, half) = (sums.ratio(), sums.half_width(case.tail));
+    let (value, half) = (sums.ratio(), sums.half_width(case.tails.mean));
     let better = case.tracker.threshold.measure.better();
     let Some(value) = value else {
         return case.say(Verdict::Inconclusive, "no evidence: no window tells of it");
@@ -204,14 +206,14 @@ fn share(case: &Case<'_>, values: &Values<'_>) -> Judgement {
         return case.say(Verdict::Inconclusive, "no evidence: no window tells of it");
     };
     let better = case.tracker.threshold.measure.better();
-    let (bounds, share, effective) = bounds_of(sums, case.tail);
+    let (bounds, share, effective) = bounds_of(sums, case.tails.mean);
     let verdict = decide(bounds.low, bounds.high, case.limit, better);
     let told =
         format!("{} of {} ({}), {}", whole(sums.y()), values.counted(), show_share(share), against(case));
     let (why, remedy) = match verdict {
         Verdict::Inconclusive => {
             let settled = |b: ShareBounds| decide(b.low, b.high, case.limit, better) != Verdict::Inconclusive;
-            let factor = factor_until(share * effective, effective, case.tail, settled);
+            let factor = factor_until(share * effective, effective, case.tails.mean, settled);
             let (low, high) = (show_share(bounds.low), show_share(bounds.high));
             (
                 format!("{told}: the share lies between {low} and {high}, at 95 % each way"),
@@ -239,7 +241,7 @@ fn percentile(case: &Case<'_>, p: f64, frame: &MeasureFrame) -> Judgement {
         return case.say(Verdict::Inconclusive, "no evidence: no window tells of it");
     };
     let (allowed, side) = allowed(case, p);
-    let (bounds, share, effective) = bounds_of(sums, case.tail);
+    let (bounds, share, effective) = bounds_of(sums, case.tails.mean);
     let (n, needed) = (frame.count, smallest_sample(allowed));
     let (beyond, of, limit) = (whole(sums.y()), counted(n, "value"), case.limit_shown());
     let told = format!("{beyond} of {of} lay {side} {limit} ({} allowed)", show_share(allowed));
@@ -260,7 +262,7 @@ fn percentile(case: &Case<'_>, p: f64, frame: &MeasureFrame) -> Judgement {
     let remedy = match verdict {
         Verdict::Inconclusive => {
             let settled = |b: ShareBounds| b.high <= allowed || b.low > allowed;
-            case.more_time(factor_until(share * effective, effective, case.tail, settled))
+            case.more_time(factor_until(share * effective, effective, case.tails.mean, settled))
         }
         Verdict::Fail => "see it over time for when it happened".into(),
         _ => String::new(),

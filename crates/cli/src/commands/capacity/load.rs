@@ -3,7 +3,7 @@
 use crate::args::CapacityArgs;
 use crate::exit::CliError;
 use crucible_core::threshold::{Measure, Subject, Threshold};
-use crucible_core::{Frame, Ns, Outcome, ScenarioId, StepId, units};
+use crucible_core::{Frame, Ns, Outcome, ScenarioId, StepId, WarmUp, units};
 use crucible_plan::{Plan, Step, StepRole, Test};
 use crucible_record::Window;
 use crucible_schedule::{Curve, Load, LoadPhase, Pacing, Piece, Spacing};
@@ -279,7 +279,7 @@ pub(super) fn test(base: &Test, trial: &Trial, scale: Scale) -> Test {
         Scale::Users => closed(trial.load, trial.length),
     };
     let name = format!("trial {}: {}", trial.number, super::tell::load(trial.load, scale));
-    Test { name, load, thresholds: Vec::new(), ..base.clone() }
+    Test { name, load, thresholds: Vec::new(), warm_up: WarmUp::Keep, ..base.clone() }
 }
 
 fn flat(value: f64, length: Ns) -> Curve {

@@ -14,7 +14,7 @@ use crate::exit::CliError;
 use crate::live::Live;
 use crate::{out, plans, stores};
 use crucible_analysis::{RunView, Verdict, lateness_of_all};
-use crucible_core::{Ns, Rng, units};
+use crucible_core::{Ns, Rng, WarmUp, units};
 use crucible_engine::Options;
 use crucible_plan::Test;
 use crucible_record::{RunStarted, Store};
@@ -142,7 +142,7 @@ fn lengths(args: &CompareArgs) -> Result<(Ns, u32), CliError> {
 }
 
 fn named(test: Test, name: &str) -> Test {
-    Test { name: name.to_owned(), thresholds: Vec::new(), ..test }
+    Test { name: name.to_owned(), thresholds: Vec::new(), warm_up: WarmUp::Keep, ..test }
 }
 
 /// The test's load held at its highest for the length of a slice.
@@ -166,5 +166,5 @@ fn sliced(base: &Test, length: Ns) -> Result<Test, CliError> {
         phases: vec![phase],
         graceful_stop: Ns::from_secs(1),
     };
-    Ok(Test { load, ..base.clone() })
+    Ok(Test { load, warm_up: WarmUp::Keep, ..base.clone() })
 }

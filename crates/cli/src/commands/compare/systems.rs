@@ -98,7 +98,7 @@ pub(super) fn watch_apart<P>(arms: &mut [Arm<P>; 2]) {
     for ((arm, name), mut own) in [first, second].into_iter().zip(ARMS).zip(own) {
         if own.is_empty() {
             let target = arm.plan.target.as_deref().and_then(local_port).map(Target::Port);
-            own.extend(target.map(|target| Component { name: SYSTEM.into(), target }));
+            own.extend(target.map(|target| Component { name: SYSTEM.into(), target, limits: Vec::new() }));
         }
         own.iter_mut().for_each(|component| component.name = format!("{}-{name}", component.name));
         arm.plan.components = both.iter().cloned().chain(own).collect();

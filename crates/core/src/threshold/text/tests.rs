@@ -53,6 +53,14 @@ fn canonical_text_reads_like_a_sentence() {
         "series \"api\" \"cpu\" above 0.7 target<=300s",
     );
     check(
+        one(
+            Subject::Series { component: "api".into(), name: "memory".into() },
+            value(ValueMeasure::Leak, Better::Lower),
+            0.0,
+        ),
+        "series \"api\" \"memory\" leak target<=0",
+    );
+    check(
         one(Subject::Measure("depth".into()), value(ValueMeasure::Min, Better::Higher), -2.5),
         "measure \"depth\" min target>=-2.5",
     );

@@ -24,15 +24,12 @@ pub(super) fn judgements(options: Options, assessment: &TestAssessment, out: &mu
     let held: Vec<_> = passed.iter().filter(|j| j.threshold.is_some()).collect();
     for judgement in held.iter().take(HELD) {
         let band = judgement.band.as_deref().map_or(String::new(), |b| format!(", band {}", clean(b)));
-        let text = format!(
-            "{} of {} {}{}{}{band}{}",
-            clean(&judgement.measure),
-            named(&judgement.subject, options),
-            judgement.shown(),
-            interval(judgement),
-            limit(judgement),
-            if judgement.implied { " (demanded by default)" } else { "" },
-        );
+        let what = format!("{} of {}", clean(&judgement.measure), named(&judgement.subject, options));
+        let figures = match (judgement.value, judgement.limit) {
+            (None, None) => format!(": {}", clean(&judgement.why)),
+            _ => format!(" {}{}{}{band}", judgement.shown(), interval(judgement), limit(judgement)),
+        };
+        let text = format!("{what}{figures}{}", beside(judgement));
         let lead = format!("  {} ", paint(options, Verdict::Pass, "pass"));
         wrap(out, &lead, 7, WIDTH, &text)?;
     }
@@ -46,7 +43,7 @@ pub(super) fn judgements(options: Options, assessment: &TestAssessment, out: &mu
             clean(&judgement.measure),
             named(&judgement.subject, options),
             clean(&judgement.why),
-            if judgement.implied { " (demanded by default)" } else { "" },
+            beside(judgement),
         );
         writeln!(out, "  {}", paint(options, judgement.verdict, lead))?;
         wrap(out, "", 7, WIDTH, &text)?;
@@ -58,6 +55,15 @@ pub(super) fn judgements(options: Options, assessment: &TestAssessment, out: &mu
         writeln!(out, "  ... and {} more; `--format md` tells all", others.len() - TOLD)?;
     }
     Ok(())
+}
+
+/// What is told beside a judgement: whose demand it is, and what the warm-up does to it.
+fn beside(judgement: &Judgement) -> String {
+    let demanded = if judgement.implied { " (demanded by default)" } else { "" };
+    match judgement.warm_up_told() {
+        told if told.is_empty() => demanded.to_owned(),
+        told => format!("{demanded} ({told})"),
+    }
 }
 
 fn interval(judgement: &Judgement) -> String {
