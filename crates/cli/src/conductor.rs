@@ -102,6 +102,7 @@ impl<P: Protocol> Conductor<P> {
         turn: u64,
         mut enough: impl FnMut(&[Window]) -> bool,
     ) -> Result<Leg, CliError> {
+        let name = test.name.clone();
         let (tests, phases) = (self.view.started.tests.len(), self.view.started.phases.len());
         let mut plan = self.arms[arm].plan.clone();
         plan.tests = vec![test];
@@ -112,15 +113,16 @@ impl<P: Protocol> Conductor<P> {
         self.take(&RunEvent::Planned(Box::new(planned)));
         let control = Control::new();
         let watch = stop::Watch::start(&control);
+        let offset = self.epoch.now();
         let job = Job {
             plan: Arc::new(plan),
             tests: vec![0],
             protocol: Arc::clone(&self.arms[arm].protocol),
             options: self.options.clone(),
             control: control.clone(),
-            unix_start: Ns::from_millis(self.view.started.started_unix_ms),
+            // names that are made of the time are new in each leg
+            unix_start: Ns::from_millis(self.view.started.started_unix_ms) + offset,
         };
-        let offset = self.epoch.now();
         let mut leg = Leg { windows: Vec::new(), cut: false };
         let outcome = crucible_engine::run(job, &mut |event| {
             let Some(event) = rebase(event, phases as u16, offset, &mut self.errors) else { return };
@@ -136,6 +138,13 @@ impl<P: Protocol> Conductor<P> {
         drop(watch);
         self.interrupted |= control.reason() == Some(StopReason::Interrupted);
         outcome.map_err(|error| CliError::internal(error.to_string()))?;
+        if leg.windows.is_empty() && !self.interrupted {
+            let why = match control.reason() {
+                Some(StopReason::Error(why)) => why,
+                _ => "it made no load at all".to_owned(),
+            };
+            return Err(CliError::internal(format!("failed to put on the load of `{name}`: {why}")));
+        }
         Ok(leg)
     }
 

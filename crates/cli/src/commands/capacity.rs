@@ -28,6 +28,9 @@ const WINDOW: Ns = Ns::from_millis(500);
 /// A trial in which we were late says nothing and is made again; after so many in a row the search ends.
 const MOST_LATE: u32 = 4;
 
+/// Between the seeds of a trial and of its repetition: more than there are trials.
+const AGAIN: u64 = 1_000_000;
+
 /// Searches; the exit code says whether a capacity was found.
 pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
     let path = std::path::Path::new(&args.system);
@@ -165,7 +168,9 @@ fn search_with<P: crucible_core::Protocol>(
         };
         let test = load::test(base, &trial, scale);
         let steps = conductor.plan().steps.clone();
-        let leg = conductor.leg(0, test, u64::from(trial.number), |windows| {
+        // a trial that is made once more is another draw of the same load
+        let turn = u64::from(trial.number) + u64::from(late) * AGAIN;
+        let leg = conductor.leg(0, test, turn, |windows| {
             let partial = TrialResult { trial, windows: target.windows(windows, &steps), ended_early: true };
             search.hopeless(&partial) || search.recovered(&partial)
         })?;

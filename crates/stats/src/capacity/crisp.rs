@@ -83,7 +83,7 @@ fn is_plain(search: &Search, result: &TrialResult) -> bool {
     };
     // users that hang are plain at once, and were not seen to hang from the first window on; arrivals come in clumps
     if search.settings.scale == Scale::Users && result.ended_early && !verdict {
-        return windows.last().is_some_and(|last| !says(last));
+        return true;
     }
     windows.len() >= WINDOWS && windows.iter().all(|window| says(window) == verdict) && targets().all(even)
 }

@@ -109,7 +109,7 @@ pub(super) fn under_way(search: &Search) -> Option<Trial> {
     let known = search.known.as_ref()?;
     let low = match crisp(search) {
         Some(found) => found.held,
-        None => known.quantile(0.025).max(0.8 * known.quantile(0.5)),
+        None => known.quantile(0.025).max(0.8 * middle(search, known)),
     };
     let load = match search.extra.after_overload() {
         _ if search.extra.tried_down == 0 => FIRST * low,
@@ -144,9 +144,16 @@ pub(super) fn next(search: &Search) -> Option<Trial> {
         if !search.settings.downward || !open || extra.tried_down >= TRIALS {
             return None;
         }
-        let load = search.snap(crisp(search).map_or(known.quantile(0.5), |found| found.held) * OVERLOAD);
+        let edge = crisp(search).map_or_else(|| middle(search, known), |found| found.held);
+        let load = search.snap(edge * OVERLOAD);
         Some(Trial { settle: Ns::ZERO, ..design::make(search, Purpose::Descend, load, shortest) })
     })
+}
+
+/// The capacity as far as it is known; where the model does not say, what held.
+fn middle(search: &Search, known: &Known) -> f64 {
+    let told = Some(known.quantile(0.5)).filter(|load| *load > 0.0 && load.is_finite());
+    told.or(search.bracket().0).unwrap_or(search.settings.start)
 }
 
 /// Upwards from the capacity until a breaking predicate gives way.
@@ -160,8 +167,7 @@ fn breaking(search: &Search, known: &Known) -> Option<Trial> {
     }
     let highest = search.results.iter().filter(|result| result.trial.purpose == Purpose::Break);
     // a cliff is known from its two sides alone
-    let edge = crisp(search).map_or(known.quantile(0.5), |found| found.failed);
-    let edge = if edge.is_finite() { edge } else { search.bracket().1? };
+    let edge = crisp(search).map_or_else(|| middle(search, known), |found| found.failed);
     let from = highest.map(|result| result.trial.load).fold(edge, f64::max);
     let load = search.snap(from * 1.1);
     (load > from).then(|| design::make(search, Purpose::Break, load, search.settings.shortest))

@@ -47,7 +47,8 @@ pub(super) fn late(windows: &[Window], target: &Target, result: &TrialResult) ->
     });
     let (allowed, seen) =
         told.fold((MOST, 0.0_f64), |all, one| (f64::min(all.0, one.0), f64::max(all.1, one.1)));
-    let measures = result.trial.purpose == Purpose::Measure;
+    // of users only whether they fit is asked for, beside the edge as elsewhere
+    let measures = result.trial.purpose == Purpose::Measure && !target.users;
     judge(&lag, target.limit().unwrap_or(NO_LIMIT), Question { allowed, seen, measures })
 }
 
