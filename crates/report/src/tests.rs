@@ -223,6 +223,24 @@ fn what_people_read_of_a_soak() {
     insta::assert_snapshot!("md_soak", format!("{told}{rest}"));
     let json: serde_json::Value = serde_json::from_str(&text("json", &soak)).unwrap();
     let test = &json["tests"][0];
-    let told = serde_json::json!([test["warm_up"], test["growth"], test["judgements"][0]["with_warm_up"]]);
-    insta::assert_snapshot!("json_soak", serde_json::to_string_pretty(&told).unwrap());
+    let mut told = String::new();
+    for part in [&test["warm_up"], &test["growth"], &test["judgements"][0]["with_warm_up"]] {
+        let rows = part.as_array().map_or_else(|| vec![part], |rows| rows.iter().collect());
+        for row in rows {
+            // whatever order the parser keeps, that of the words is one
+            let fields: std::collections::BTreeMap<_, _> = row.as_object().unwrap().iter().collect();
+            fields.iter().for_each(|(name, value)| told += &format!("{name}: {}\n", rounded(value)));
+            told += "\n";
+        }
+    }
+    insta::assert_snapshot!("json_soak", told);
+}
+
+/// Text of a value, with numbers as whole ones: how exactly they are read back depends on the parser's build.
+fn rounded(value: &serde_json::Value) -> String {
+    match (value.as_f64(), value.as_array()) {
+        (Some(number), _) => format!("{number:.0}"),
+        (_, Some(list)) => list.iter().map(rounded).collect::<Vec<_>>().join(" to "),
+        _ => value.to_string(),
+    }
 }
