@@ -3,6 +3,7 @@
 
 use crate::survey::{Kind, Survey, mark};
 use crate::{Report, found};
+use crucible_analysis::Verdict;
 use crucible_analysis::scaling::{Demand, Level, Levels, Over, Scaling, demands, ladders, scaling};
 use crucible_core::Outcome;
 use crucible_core::units::show_number;
@@ -90,6 +91,10 @@ fn level(run: &Report<'_>, at: f64) -> Result<Level, String> {
             }
             _ => Err("its search found no capacity".into()),
         };
+    }
+    let invalid = run.assessment.all().find(|(_, one)| one.verdict == Verdict::Invalid);
+    if let Some((_, judgement)) = invalid {
+        return Err(format!("the measurement is not valid: {}", judgement.why));
     }
     let closed =
         run.view.started.phases.iter().zip(&run.view.phases).filter(|(meta, _)| meta.model == Model::Closed);

@@ -173,6 +173,33 @@ fn instances_for_a_load_follow_from_the_law_over_instances_and_its_interval() {
 }
 
 #[test]
+fn runs_of_closed_load_are_compared_by_their_throughput_and_invalid_ones_left_out() {
+    let run = |n: u64| {
+        let steps = [Step::closed(40, 20.0 * n as f64)];
+        ladder::end(ladder::climb(&format!("r{n}"), &steps, Model::Closed), 1)
+    };
+    let mut made: Vec<Made> = [1, 2, 4, 8].map(|n| Made::of(run(n))).into();
+    let mut spoilt = run(3);
+    spoilt.push(crucible_record::RunEvent::Note(crucible_record::Note {
+        at: Ns::ZERO,
+        kind: crucible_record::NoteKind::Invalid,
+        text: "the clock jumped".into(),
+    }));
+    made.push(Made::of(spoilt));
+    let runs: Vec<Report<'_>> = made.iter().map(Made::report).collect();
+    let asked =
+        Asked { at: vec![1.0, 2.0, 4.0, 8.0, 16.0], wanted: Some(Wanted::Rate(100.0)), ..Asked::default() };
+    let said = told("scaling", &runs, &asked);
+    let growth = &said.json["over_instances"];
+    close(&growth["linear_to"], 8.0, 0.0);
+    let left_out = growth["left_out"].as_array().unwrap();
+    assert_eq!(left_out.len(), 1, "{growth}");
+    assert!(left_out[0].as_str().unwrap().contains("the measurement is not valid"), "{growth}");
+    // 20/s each, a fifth kept free: 100 / 16 = 6.25
+    assert_eq!(said.json["recommendations"][0]["recommendations"][1]["value"], "7", "{}", said.text());
+}
+
+#[test]
 fn one_capacity_gives_a_lower_bound_of_instances_and_says_what_would_tell_more() {
     let made = search_at("r1", 100.0);
     let asked = Asked { wanted: Some(Wanted::Rate(300.0)), ..Asked::default() };

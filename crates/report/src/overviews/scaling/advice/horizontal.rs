@@ -102,8 +102,8 @@ fn by_law(law: &Law, load: f64, shown: &str, headroom: f64, measured: f64) -> Li
                     String::new()
                 };
                 let why = format!(
-                    "{shown} needs more than the {} that were measured, and a prediction for {safe} would err by more \
-                     than 20 %: measure{up_to}",
+                    "{shown} takes {likely} by the most likely value; to be sure, more than the {} that were measured, and a \
+                     prediction for {safe} would err by more than 20 %: measure{up_to}",
                     short(measured)
                 );
                 return Line::unknown(WHAT, why);
