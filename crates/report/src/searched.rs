@@ -145,7 +145,7 @@ mod tests {
                 "confidence: high (99.00%)",
                 "way down: after an overload it holds again at 56 users; the load of the way up is not safe",
                 "recovery: seen each time (2), at most 1.50s after 60 users",
-                "rests on: 12 trials, 1m of load, 3 of them hopeless and cut short",
+                "rests on: 12 trials, 1m00s of load, 3 of them hopeless and cut short",
                 "remark: the edge is a cliff",
             ]
         );
