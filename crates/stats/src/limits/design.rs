@@ -49,7 +49,7 @@ const CLASS_BLUR: f64 = 0.02;
 /// Likelihood ratios that are worth something, as a logarithm: a little evidence now is less than much soon.
 const PATIENCE: f64 = 4.0;
 /// Doubt that is not worth an experiment.
-const WORTH: f64 = 0.002;
+const WORTH: f64 = 0.0005;
 
 /// The best experiment; `None` if none settles anything.
 pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experiment> {
@@ -70,7 +70,7 @@ pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experi
             gain += mind.weight * settled(mind, state, &expected, &all, log.noise, belief.share);
         }
         // what takes much longer than all before it can wait until the figures are better known
-        let hasty = (length / (2.0 * (means.now - means.begun) + 0.5)).max(1.0);
+        let hasty = (length / (means.now - means.begun + 0.5)).max(1.0);
         let spent = length / (means.end - means.now).max(1e-3);
         let cost = 2.5 * hasty + length / unit + 3.0 * spent + requests / (20.0 * (best.limit as f64 + 5.0));
         // what has settled little so far is not what it is thought to be
@@ -93,7 +93,7 @@ fn settled(
     noise: f64,
     share: f64,
 ) -> f64 {
-    let blur = CLASS_BLUR * mind.rule.window + 2.0 * noise;
+    let blur = CLASS_BLUR * mind.rule.grain() + 2.0 * noise;
     let own = weigh(expected, &mind.rule, begin, noise);
     let mut classes: Vec<(Class, f64, f64)> = Vec::new();
     let mut figures = 0.0;

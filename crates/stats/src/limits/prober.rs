@@ -85,6 +85,8 @@ pub struct Prober {
     pub(super) pressed: u64,
     /// Experiments since the doubt was gone that came out as expected.
     pub(super) confirmed: u32,
+    /// What explained best after the last experiment.
+    pub(super) believed: Option<Rule>,
 }
 
 impl Prober {
@@ -108,6 +110,7 @@ impl Prober {
             outcome: None,
             pressed: 0,
             confirmed: 0,
+            believed: None,
         }
     }
 

@@ -134,6 +134,15 @@ impl Rule {
         }
     }
 
+    /// The time between two instants at which it lets more through, seconds.
+    pub(crate) fn grain(&self) -> f64 {
+        match self.class {
+            Class::TokenBucket | Class::SlidingCounter => self.window / self.limit as f64,
+            Class::IntervalRefill => self.window * self.lump as f64 / self.limit as f64,
+            _ => self.window,
+        }
+    }
+
     /// Requests a second that it lets through for ever; `None` where that depends on how long they take.
     pub fn rate(&self) -> Option<f64> {
         let own = self.limit as f64 / self.window;

@@ -133,6 +133,46 @@ fn long_windows(best: &Rule, features: &Features, log: &Log) -> Vec<Rule> {
     rules
 }
 
+/// Steps of a walk over the rules that explain as well as the best one.
+const STEPS: u32 = 800;
+
+/// The rule in the middle of those that explain a log as well as the best one: where an edge lies between two requests,
+/// any place between them fits. A walk that keeps the counts (Metropolis-Hastings), and of its places the one that is
+/// nearest to the mean of their times.
+pub(crate) fn middle(best: &Particle, log: &Log, rng: &mut Rng) -> Rule {
+    let mut here = best.clone();
+    let mut walk = vec![best.rule];
+    for _ in 0..STEPS {
+        let size = 10f64.powi(-(rng.between(2, 4) as i32));
+        let mut rule = here.rule;
+        let before = rule.window;
+        rule.window *= (size * rng.normal()).exp();
+        rule.lock *= (size * rng.normal()).exp();
+        rule.second.window *= (size * rng.normal()).exp();
+        if rng.unit() < 0.5 {
+            // around the end of the log, where the phase is known best
+            let last = log.events.last().map_or(0.0, |event| event.at);
+            let times = ((last - rule.phase) / before).floor();
+            rule.phase += times * (before - rule.window);
+        }
+        rule.phase += size * rule.window * rng.normal();
+        rule.second.phase += size * rule.second.window * rng.normal();
+        if !sound(&rule) {
+            continue;
+        }
+        let there = explain(&rule, log, here.fit.min(best.fit) - BEHIND);
+        if there.fit >= here.fit || rng.unit() < (there.fit - here.fit).exp() {
+            here = there;
+        }
+        walk.push(here.rule);
+    }
+    let mean = |time: fn(&Rule) -> f64| walk.iter().map(time).sum::<f64>() / walk.len() as f64;
+    let (window, lock, second) = (mean(|r| r.window), mean(|r| r.lock), mean(|r| r.second.window));
+    let off = |time: f64, mean: f64| if mean > 0.0 { (time / mean - 1.0).powi(2) } else { 0.0 };
+    let far = |r: &Rule| off(r.window, window) + off(r.lock, lock) + off(r.second.window, second);
+    walk.iter().min_by(|a, b| far(a).total_cmp(&far(b))).copied().unwrap_or(best.rule)
+}
+
 /// Keeps the best of each cell of the figures, and of the cells a spread that begins with the best.
 fn thin(kept: &mut Vec<Particle>) {
     kept.sort_by(|a, b| b.fit.total_cmp(&a.fit));

@@ -6,6 +6,7 @@ use super::design::{Experiment, Means, choose};
 use super::finding::Outcome;
 use super::prober::{Prober, Stage, Todo};
 use super::rule::{Class, Rule};
+use super::search::middle;
 use super::seen::Log;
 use crucible_core::Rng;
 
@@ -13,7 +14,9 @@ use crucible_core::Rng;
 const PRESSED: u64 = 4;
 /// Doubt at which it is decided.
 const DECIDED: f64 = 0.01;
-/// What must be left of the time within which it is to be known, in windows; else more is allowed.
+/// As many times the windows that it may take are allowed if it is not known by then.
+const LATER: f64 = 4.0;
+/// What must be left of the time within which it is to be known, in windows.
 const LEAST_LEFT: f64 = 0.3;
 /// Experiments of one search.
 const ROUNDS: u32 = 24;
@@ -23,44 +26,37 @@ impl Prober {
     pub(super) fn seek(&mut self, now: f64) -> Option<Experiment> {
         let log = Log::new(&self.seen);
         self.belief.update(&log, &mut self.rng);
-        let best = self.belief.best()?.rule;
-        self.belief.share = (4.0 * log.noise / best.window.max(1e-6)).clamp(0.015, 0.1);
+        let Some(best) = self.belief.best().map(|best| best.rule) else {
+            self.outcome = Some(Outcome::Unknown("refused, and no rule comes near"));
+            self.stage = Stage::Over;
+            return None;
+        };
+        self.belief.share = (4.0 * log.noise / best.window.max(1e-6)).clamp(0.02, 0.1);
         let favourite = self.belief.classes().first().copied();
         if let Some(step) = self.steps.last_mut() {
             step.favourite = favourite;
         }
         let doubt = self.belief.doubt();
-        if self.stage == Stage::Press && doubt > 5.0 * DECIDED {
-            // what pressed on brought is new: look again
+        // what comes otherwise than was believed is to be confirmed anew
+        let share = 2.0 * self.belief.share;
+        let news = self.believed.replace(best).is_some_and(|believed| !believed.agrees(&best, share));
+        let searching = self.stage != Stage::Press || doubt > 5.0 * DECIDED || news;
+        if searching && self.stage == Stage::Press {
             self.rounds = 0;
         }
-        let searching = self.stage != Stage::Press || doubt > 5.0 * DECIDED;
         self.stage = Stage::Seek;
         if doubt > DECIDED {
             (self.confirmed, self.decided) = (0, None);
+        } else if news {
+            (self.confirmed, self.decided) = (1, Some(now - self.begun));
         } else {
             self.confirmed += 1;
             self.decided.get_or_insert(now - self.begun);
         }
         if searching && self.confirmed <= confirmations(&best) && self.rounds < ROUNDS {
             self.rounds += 1;
-            let end = self.begun + self.options.within;
-            let mut budget = self.begun + self.options.windows * self.belief.memory();
-            if self.pressed > 0 || now + LEAST_LEFT * best.memory() >= budget {
-                // better late than wrong
-                budget = self.begun + 4.0 * (budget - self.begun);
-            }
-            let means = Means {
-                begun: self.begun,
-                now,
-                end: end.min(budget.max(now)),
-                trip: self.trip(),
-                lanes: self.lanes,
-                again: self.again(),
-            };
-            if now + 0.02 * best.memory() < means.end {
-                let chosen = if doubt > DECIDED { choose(&self.belief, &log, &means) } else { None };
-                return Some(chosen.unwrap_or_else(|| confirm(&best, self.lanes, means.end, &mut self.rng)));
+            if let Some(experiment) = self.experiment(&log, &best, doubt, now) {
+                return Some(experiment);
             }
         }
         self.settle(now);
@@ -69,6 +65,24 @@ impl Prober {
         }
         self.stage = if self.outcome.is_some() { Stage::Over } else { Stage::Keys(0) };
         None
+    }
+
+    /// What settles most within the windows that it may take, or else within more: better late than wrong.
+    fn experiment(&mut self, log: &Log, best: &Rule, doubt: f64, now: f64) -> Option<Experiment> {
+        let (within, memory) = (self.begun + self.options.within, best.memory());
+        let budget = self.options.windows * self.belief.memory();
+        let [soon, late] = [budget, LATER * budget].map(|budget| within.min(self.begun + budget));
+        let again = self.again();
+        for end in [soon, late] {
+            if doubt <= DECIDED || end - now < LEAST_LEFT * memory || self.pressed > 0 && end < late {
+                continue;
+            }
+            let means = Means { begun: self.begun, now, end, trip: self.trip(), lanes: self.lanes, again };
+            if let Some(experiment) = choose(&self.belief, log, &means) {
+                return Some(experiment);
+            }
+        }
+        (late - now > LEAST_LEFT * memory).then(|| confirm(best, self.lanes, late, &mut self.rng))
     }
 
     /// Why the last experiments were made, and how often in a row for that reason.
@@ -86,12 +100,12 @@ impl Prober {
             self.outcome = Some(Outcome::Unknown("refused, and nothing passed again"));
             return;
         };
-        if self.belief.random > best.fit + 3.0 || best.surprises * 50 > log.events.len() as u32 + 100 {
+        if self.belief.random > best.fit + 3.0 || best.surprises * 200 > log.events.len() as u32 + 200 {
             self.outcome = Some(Outcome::Unknown("refusals come by no rule that is known here"));
             return;
         }
         self.decided.get_or_insert(now - self.begun);
-        self.rule = Some((best.rule, *share));
+        self.rule = Some((middle(best, &log, &mut self.rng), *share));
     }
 
     /// Presses on for some windows: a second limit shows only under lasting pressure.
