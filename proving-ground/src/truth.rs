@@ -56,6 +56,7 @@ pub const SWITCHES: &[Switch] = &[
     limits::HEADERS,
     limits::TWICE,
     limits::OWN,
+    limits::LOCKS,
     bugs::ERRORS,
     bugs::HEALTH,
     bugs::UNBOUNDED,
@@ -187,6 +188,8 @@ pub(crate) struct Truth {
     pub(crate) limit: Limits,
     /// Whether a system keeps its own limits per user.
     pub(crate) own_limits: bool,
+    /// The classroom's locks after wrong passwords last this many times as long.
+    pub(crate) lock_times: f64,
     /// One request in this many fails.
     pub(crate) errors: Option<u64>,
     pub(crate) health_always_ok: bool,
@@ -222,6 +225,7 @@ impl Default for Truth {
             burden: Burden::default(),
             limit: Limits::default(),
             own_limits: true,
+            lock_times: 1.0,
             errors: None,
             health_always_ok: false,
             unbounded_queue: None,

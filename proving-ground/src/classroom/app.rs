@@ -68,7 +68,7 @@ pub(crate) fn build(data: &Path, truth: Truth) -> Result<Application, String> {
         readers: Pool::start("db-read", readers)?,
         writer: Pool::start_lazy("db-write", vec![writer], lazy)?,
         runner: Runner::start(),
-        lockouts: Lockouts::default(),
+        lockouts: Lockouts::new(truth.lock_times),
         limits: Limits::new(&truth),
         counts: Counts::default(),
         draining: Arc::clone(&draining),

@@ -1,7 +1,7 @@
 //! Accounts that rest after wrong passwords, pure: time comes in as a parameter.
 //!
 //! Five wrong passwords lock an account for 30 s, and each further one, after the lock, for 120 s, 300 s and then
-//! always 600 s. A right password, or an hour without a wrong one, forgets all. Attempts during a lock are
+//! always 600 s (times the switch `lock-times`). A right password, or an hour without a wrong one, forgets all. Attempts during a lock are
 //! answered without looking at the password and change nothing. Invariant: memory is bounded.
 
 use crucible_core::Ns;
@@ -25,12 +25,24 @@ struct Failures {
 }
 
 /// Who rests.
-#[derive(Default)]
 pub(crate) struct Lockouts {
+    /// The locks last this many times as long.
+    scale: f64,
     by_name: Mutex<HashMap<String, Failures>>,
 }
 
+impl Default for Lockouts {
+    fn default() -> Lockouts {
+        Lockouts::new(1.0)
+    }
+}
+
 impl Lockouts {
+    /// Nobody rests; locks will last `scale` times as long as they do in the original.
+    pub(crate) fn new(scale: f64) -> Lockouts {
+        Lockouts { scale, by_name: Mutex::default() }
+    }
+
     /// Time for which the account still rests, if it does.
     pub(crate) fn rest(&self, name: &str, now: Ns) -> Option<Ns> {
         let by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,7 +73,7 @@ impl Lockouts {
         failures.last = now;
         if let Some(step) = failures.count.checked_sub(FREE) {
             let step = usize::try_from(step).unwrap_or(usize::MAX).min(LOCKS.len() - 1);
-            failures.until = now + LOCKS[step];
+            failures.until = now + Ns::from_secs_f64(LOCKS[step].as_secs_f64() * self.scale);
         }
         None
     }
@@ -108,6 +120,16 @@ mod tests {
         now += MEMORY + Ns(1);
         lockouts.wrong("ann", now);
         assert_eq!(lockouts.rest("ann", now), None, "an hour later it is the first again");
+    }
+
+    #[test]
+    fn locks_can_be_scaled() {
+        let lockouts = Lockouts::new(0.05);
+        let now = Ns::from_secs(9);
+        for _ in 0..5 {
+            lockouts.wrong("ann", now);
+        }
+        assert_eq!(lockouts.rest("ann", now), Some(Ns::from_millis(1_500)));
     }
 
     #[test]

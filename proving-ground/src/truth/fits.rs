@@ -11,6 +11,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("unbounded-queue", &["events"]),
     ("heartbeat-timeout", &["agents"]),
     ("user-limits", &["classroom"]),
+    ("lock-times", &["classroom"]),
     ("cache", &["stories"]),
     ("readers", DATABASES),
     // the daemon knows neither sessions nor WebSockets

@@ -102,6 +102,19 @@ pub(super) const OWN: Switch = Switch {
     },
 };
 
+pub(super) const LOCKS: Switch = Switch {
+    name: "lock-times",
+    doc: "the classroom's locks after wrong passwords last FACTOR times as long (0.001 to 100)",
+    example: "0.05",
+    implies: "five wrong passwords lock an account for 30 s FACTOR, and each further one, after the lock, for 120 s, \
+              300 s, then always 600 s FACTOR; Retry-After states that in whole seconds, rounded up",
+    set: |truth, value| {
+        let factor = value.parse().ok().filter(|factor| (0.001..=100.0).contains(factor));
+        truth.lock_times = factor.ok_or("write a factor from 0.001 to 100, as in 0.05")?;
+        Ok(())
+    },
+};
+
 fn rate(value: &str) -> Result<(u64, Ns), String> {
     let (requests, unit) = value.split_once('/').ok_or("write a number per unit of time, as in 100/m")?;
     let requests: u64 = requests

@@ -5,6 +5,7 @@
 //! a quiet machine, so it is run by hand. A claim is one file in `claims/` and one row in its table.
 
 mod claims;
+mod foreign;
 mod ground;
 
 use crate::truth::product::Product;

@@ -30,7 +30,8 @@ pub enum Act {
         every: f64,
     },
     /// Ask again and again until one passes, for at most `longest` seconds. The pause between two is `first` or
-    /// `growth` of the time that has passed, whichever is longer.
+    /// `growth` of the time that has passed, whichever is longer. Watches that follow each other are parts of one: when
+    /// one passes, the others are left out.
     Watch {
         /// Shortest pause, seconds.
         first: f64,
@@ -135,7 +136,12 @@ impl Player {
                 Some((at, _)) if at > self.end => return Next::Done,
                 Some((at, count)) => return Next::Fire { at, count, key: self.key },
                 None => {
+                    let watched = matches!(act, Act::Watch { .. }) && self.passed;
                     self.index += 1;
+                    // the rest of a watch in several parts
+                    while watched && matches!(self.acts.get(self.index), Some(Act::Watch { .. })) {
+                        self.index += 1;
+                    }
                     self.enter(over);
                 }
             }

@@ -18,6 +18,7 @@ const BY_TIME: &[Class] = &[
     Class::Spacing,
     Class::IntervalRefill,
     Class::Lockout,
+    Class::GrowingLock,
     Class::TwoTier,
 ];
 
@@ -32,6 +33,7 @@ const fn price(class: Class) -> f64 {
         Class::LogWithRejects | Class::FixedWall => 1.0,
         Class::SlidingCounter => 2.0,
         Class::Lockout | Class::IntervalRefill => 3.0,
+        Class::GrowingLock => 5.0,
         _ => 11.0,
     }
 }

@@ -1,6 +1,7 @@
 //! Small changes of rules that fit.
 
 use super::features::{Features, pick};
+use super::propose::growing;
 use super::rule::{Class, Rule};
 use super::seen::Log;
 use crucible_core::Rng;
@@ -8,6 +9,10 @@ use crucible_core::Rng;
 /// A rule near this one.
 pub(crate) fn change(rule: &Rule, features: &Features, log: &Log, rng: &mut Rng) -> Rule {
     let mut rule = *rule;
+    if rule.class == Class::GrowingLock {
+        growing(&mut rule, features, rng);
+        return rule;
+    }
     let size = 10f64.powi(-(rng.between(1, 4) as i32));
     let near = |value: f64, rng: &mut Rng| value * (size * rng.normal()).exp();
     let step =

@@ -46,6 +46,9 @@ pub struct Finding {
     pub rule: Option<Rule>,
     /// Probability of its class, given that it is one of those that are known.
     pub probability: f64,
+    /// Probability that two rules which explain all that was seen say different things: as long as it is not small, the
+    /// figures are not settled.
+    pub doubt: f64,
     /// Classes that were weighed, the likeliest first.
     pub others: Vec<(Class, f64)>,
     /// Shortest and longest window that explains what was seen, seconds.
@@ -70,7 +73,15 @@ pub struct Finding {
     pub pressed: bool,
 }
 
+/// Least probability of a class, and most doubt about its figures, at which it is known.
+const KNOWN: (f64, f64) = (0.95, 0.05);
+
 impl Finding {
+    /// Whether class and figures of a limiter are known.
+    pub fn known(&self) -> bool {
+        self.rule.is_some() && self.probability >= KNOWN.0 && self.doubt <= KNOWN.1
+    }
+
     /// Windows that it took to know the class.
     pub fn windows(&self) -> Option<f64> {
         let rule = self.rule?;

@@ -9,6 +9,10 @@ use super::seen::Verdict;
 
 /// An answer that takes this long is looked into first, seconds.
 const SLOW: f64 = 0.03;
+/// Of a lock that comes but once: share of its time between two askings.
+pub(super) const LOCK_STEP: f64 = 0.015;
+/// A stated wait of so many seconds is no rounded up fraction of one.
+const STATED: f64 = 3.0;
 /// Requests sent one behind the other before more are sent at once.
 const ALONE: u64 = 150;
 
@@ -43,9 +47,19 @@ impl Prober {
     }
 
     fn recovery(&mut self) -> Todo {
-        let first = (2.0 * self.trip()).max(0.005);
-        let watch = Act::Watch { first, growth: 0.2, longest: self.options.within };
-        (Stage::Recovery, vec![watch], "asking again until one passes")
+        let (first, longest) = ((2.0 * self.trip()).max(0.005), self.options.within);
+        let growth = if self.options.login { LOCK_STEP } else { 0.2 };
+        let mut watches = vec![Act::Watch { first, growth, longest }];
+        // where an answer says when to come back, that is looked at closely, whether it is true or not
+        let stated = self.batch().iter().rev().find_map(|seen| seen.hints.retry_after);
+        if let Some(wait) = stated.filter(|wait| *wait >= STATED && *wait < longest) {
+            watches = vec![
+                Act::Watch { first, growth, longest: 0.9 * wait },
+                Act::Watch { first: 0.012 * wait, growth: 0.0, longest: 0.2 * wait },
+                Act::Watch { first: 0.1 * wait, growth, longest },
+            ];
+        }
+        (Stage::Recovery, watches, "asking again until one passes")
     }
 
     pub(super) fn after_idle(&mut self) -> Todo {
@@ -142,10 +156,16 @@ impl Prober {
         let refused = self.seen.iter().find(|seen| seen.verdict == Verdict::Refused);
         let now = self.batch().last();
         let (Some(from), Some(to)) = (refused, now) else { return (Stage::Seek, Vec::new(), "") };
+        let took = (to.answered - from.sent).max(0.01);
+        if 2 * passed < first && self.options.login {
+            // a longer lock, perhaps, and it comes but once
+            let watch =
+                Act::Watch { first: LOCK_STEP * took, growth: LOCK_STEP, longest: self.options.within };
+            return (Stage::Seek, vec![watch], "the next lock, to its end");
+        }
         if 2 * passed < first {
             return (Stage::Seek, Vec::new(), "");
         }
-        let took = (to.answered - from.sent).max(0.01);
         let watch = Act::Watch { first: 0.03 * took, growth: 0.0, longest: 1.3 * took };
         (Stage::Seek, vec![watch], "asking again in even steps")
     }

@@ -10,7 +10,7 @@ use super::design::Experiment;
 use super::finding::{Finding, Outcome, Step};
 use super::likelihood::own_count;
 use super::places;
-use super::rule::Rule;
+use super::rule::{Class, Rule};
 use super::seen::{Log, Seen, Verdict};
 use crucible_core::Rng;
 
@@ -29,13 +29,24 @@ pub struct Options {
     pub windows: f64,
     /// Windows for which it is pressed on afterwards, to find a second limit; 0 leaves it out.
     pub press: u64,
+    /// The request is a login that fails: locks may grow, so that the first one must be measured when it is seen.
+    pub login: bool,
     /// Seed of everything drawn.
     pub seed: u64,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { within: 300.0, most: 2_000, lanes: 64, keys: Vec::new(), windows: 5.8, press: 12, seed: 1 }
+        Options {
+            within: 300.0,
+            most: 2_000,
+            lanes: 64,
+            keys: Vec::new(),
+            windows: 5.8,
+            press: 12,
+            login: false,
+            seed: 1,
+        }
     }
 }
 
@@ -219,6 +230,10 @@ impl Prober {
         Finding {
             rule: rule.map(|(rule, _)| rule),
             probability: rule.map_or(0.0, |(_, share)| share),
+            doubt: rule.map_or(0.0, |(rule, share)| match rule.class {
+                Class::Concurrency | Class::LeakyQueue => 1.0 - share,
+                _ => self.belief.doubt(),
+            }),
             others: if rule.is_some() { self.belief.classes() } else { Vec::new() },
             window: self.belief.range(|rule| rule.window),
             keys: if rule.is_some() { self.keys() } else { Vec::new() },

@@ -2,7 +2,7 @@
 
 use super::features::{Features, Run, pick};
 use super::likelihood::Particle;
-use super::rule::{Class, Rule};
+use super::rule::{Class, LOCKS, Rule};
 use super::seen::Log;
 use crucible_core::Rng;
 
@@ -36,6 +36,7 @@ pub(crate) fn propose(
             }
             rule.extends = rng.unit() < 0.2;
         }
+        Class::GrowingLock => growing(&mut rule, features, rng),
         Class::TwoTier => two_tiers(&mut rule, features, log, known, rng),
         _ => {}
     }
@@ -112,6 +113,17 @@ fn bucket(rule: &mut Rule, features: &Features, rng: &mut Rng) {
         _ => 1,
     };
     rule.window = interval * rule.limit as f64;
+}
+
+/// What passes first is the limit; each lock lasts from what passed before it to its end.
+pub(crate) fn growing(rule: &mut Rule, features: &Features, rng: &mut Rng) {
+    rule.limit = features.runs.first().map_or(1, |run| run.count);
+    rule.locks = [0.0; LOCKS];
+    let ends = features.edges.iter().map(|(from, to)| from + (to - from) * rng.unit());
+    for (lock, (run, end)) in rule.locks.iter_mut().zip(features.runs.iter().zip(ends)) {
+        *lock = end - run.to;
+    }
+    rule.window = rule.locks[0].max(1e-3);
 }
 
 /// The short tier as a window of its own would be; the long one from rests that the short one does not explain.

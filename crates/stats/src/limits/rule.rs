@@ -19,6 +19,8 @@ pub enum Class {
     IntervalRefill,
     /// As [`Class::FixedFirst`], but the request that is too much locks for `lock`.
     Lockout,
+    /// `limit` pass, however long that takes; then each that passes locks, for the next one of `locks`.
+    GrowingLock,
     /// Requests leave one by one, `window` apart; `lump` of them may wait, further ones are refused.
     LeakyQueue,
     /// At least `window` between two admitted requests: a bucket of one token.
@@ -31,7 +33,7 @@ pub enum Class {
 
 impl Class {
     /// Number of classes.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
     /// All of them.
     pub const ALL: [Class; Self::COUNT] = [
         Class::FixedWall,
@@ -42,6 +44,7 @@ impl Class {
         Class::TokenBucket,
         Class::IntervalRefill,
         Class::Lockout,
+        Class::GrowingLock,
         Class::LeakyQueue,
         Class::Spacing,
         Class::Concurrency,
@@ -59,6 +62,7 @@ impl Class {
             Class::TokenBucket => "token bucket (or GCRA)",
             Class::IntervalRefill => "refill at intervals",
             Class::Lockout => "lock-out",
+            Class::GrowingLock => "lock-out that grows",
             Class::LeakyQueue => "leaky queue",
             Class::Spacing => "minimum spacing",
             Class::Concurrency => "concurrency cap",
@@ -77,6 +81,7 @@ impl Class {
             Class::TokenBucket => "token_bucket",
             Class::IntervalRefill => "interval_refill",
             Class::Lockout => "lockout",
+            Class::GrowingLock => "lockout_growing",
             Class::LeakyQueue => "leaky_queue",
             Class::Spacing => "spacing",
             Class::Concurrency => "concurrency",
@@ -96,6 +101,9 @@ pub struct Tier {
     pub phase: f64,
 }
 
+/// Locks of one limiter that are told apart.
+pub(crate) const LOCKS: usize = 6;
+
 /// A limiter with its figures; which of them mean something is said at [`Class`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
@@ -111,6 +119,8 @@ pub struct Rule {
     pub lump: u64,
     /// How long a violation locks, seconds.
     pub lock: f64,
+    /// Lengths of the locks that were seen, in order, seconds; 0 behind the last one.
+    pub locks: [f64; 6],
     /// Of a lock: whether requests during it begin it anew.
     pub extends: bool,
     /// The second tier.
@@ -121,13 +131,24 @@ impl Rule {
     /// A rule of this class with one limit and one window; the other figures say nothing yet.
     pub const fn new(class: Class, limit: u64, window: f64) -> Rule {
         let second = Tier { limit: u64::MAX, window: 1.0, phase: 0.0 };
-        Rule { class, limit, window, phase: 0.0, lump: 1, lock: 0.0, extends: false, second }
+        Rule {
+            class,
+            limit,
+            window,
+            phase: 0.0,
+            lump: 1,
+            lock: 0.0,
+            locks: [0.0; LOCKS],
+            extends: false,
+            second,
+        }
     }
 
     /// The longest time over which it remembers, seconds: the unit in which probing time is counted.
     pub fn memory(&self) -> f64 {
         match self.class {
             Class::Lockout => self.window + self.lock,
+            Class::GrowingLock => self.locks.iter().copied().fold(self.window, f64::max),
             Class::TwoTier => self.window.max(self.second.window),
             Class::LeakyQueue => self.window * (self.lump + 1) as f64,
             _ => self.window,
@@ -147,7 +168,7 @@ impl Rule {
     pub fn rate(&self) -> Option<f64> {
         let own = self.limit as f64 / self.window;
         match self.class {
-            Class::Concurrency => None,
+            Class::Concurrency | Class::GrowingLock => None,
             Class::TwoTier => Some(own.min(self.second.limit as f64 / self.second.window)),
             Class::LeakyQueue => Some(1.0 / self.window),
             _ => Some(own),
@@ -180,6 +201,11 @@ impl Rule {
         }
     }
 
+    /// Locks that were seen, in order.
+    pub fn seen_locks(&self) -> impl Iterator<Item = f64> {
+        self.locks.into_iter().take_while(|lock| *lock > 0.0)
+    }
+
     /// Whether two rules say the same: class and counts alike, times within `share` of each other.
     pub fn agrees(&self, other: &Rule, share: f64) -> bool {
         let near = |a: f64, b: f64| (a - b).abs() <= share * a.abs().max(b.abs());
@@ -188,6 +214,8 @@ impl Rule {
             && near(self.window, other.window)
             && match self.class {
                 Class::Lockout => near(self.lock, other.lock) && self.extends == other.extends,
+                // one may have seen more of them
+                Class::GrowingLock => self.seen_locks().zip(other.seen_locks()).all(|(a, b)| near(a, b)),
                 Class::IntervalRefill => self.lump == other.lump,
                 Class::LeakyQueue => self.lump == other.lump,
                 Class::TwoTier => {

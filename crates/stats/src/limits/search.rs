@@ -20,19 +20,26 @@ pub(crate) const KEPT: usize = 48;
 const TRIES: (usize, usize) = (250, 350);
 /// A rule that fits worse than the best of its class by this is dropped.
 pub(crate) const BEHIND: f64 = 9.0;
+/// A second lock that is not longer by this factor is as long.
+const GROWS: f64 = 1.2;
+
 fn sound(rule: &Rule) -> bool {
     let time = |t: f64| t.is_finite() && t > 1e-5;
     // with a limit of one these are minimum spacing
     let one = matches!(rule.class, Class::TokenBucket | Class::FixedFirst | Class::SlidingLog);
     let bucket = !one || rule.limit > 1;
     let lock = rule.class != Class::Lockout || time(rule.lock);
+    let grows = rule.class != Class::GrowingLock
+        || rule.limit > 1
+            && rule.locks[0] > 0.0
+            && (rule.locks[1] == 0.0 || rule.locks[1] > GROWS * rule.locks[0]);
     let lump = rule.class != Class::IntervalRefill || rule.lump < rule.limit;
     let second = rule.class != Class::TwoTier
         || time(rule.second.window)
             && rule.second.window > 1.5 * rule.window
             && rule.second.limit > rule.limit
             && (rule.second.limit as f64 / rule.second.window) < rule.limit as f64 / rule.window;
-    time(rule.window) && bucket && lock && lump && second && rule.phase.is_finite()
+    time(rule.window) && bucket && lock && grows && lump && second && rule.phase.is_finite()
 }
 
 /// Improves the population of one class by the whole log. `single` are the rules of one fixed window.
@@ -198,6 +205,10 @@ fn cell(rule: &Rule) -> Cell {
     let time = |seconds: f64| (seconds.max(1e-6).ln() * 120.0).round() as i64;
     let two = rule.class == Class::TwoTier;
     let second = if two { (rule.second.limit, time(rule.second.window)) } else { (0, 0) };
-    let lock = if rule.class == Class::Lockout { time(rule.lock) } else { 0 };
+    let lock = match rule.class {
+        Class::Lockout => time(rule.lock),
+        Class::GrowingLock => rule.seen_locks().map(time).sum(),
+        _ => 0,
+    };
     (rule.limit, time(rule.window), rule.lump, lock, rule.extends, second.0, second.1)
 }

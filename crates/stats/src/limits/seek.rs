@@ -4,8 +4,9 @@
 use super::acts::Act;
 use super::design::{Experiment, Means, choose};
 use super::finding::Outcome;
+use super::opening::LOCK_STEP;
 use super::prober::{Prober, Stage, Todo};
-use super::rule::{Class, Rule};
+use super::rule::{Class, LOCKS, Rule};
 use super::search::middle;
 use super::seen::Log;
 use crucible_core::Rng;
@@ -53,7 +54,12 @@ impl Prober {
             self.confirmed += 1;
             self.decided.get_or_insert(now - self.begun);
         }
-        if searching && self.confirmed <= confirmations(&best) && self.rounds < ROUNDS {
+        // a lock-out that grows is known when it has stopped growing, and not before
+        let more = match best.class {
+            Class::GrowingLock => !stays(&best),
+            _ => self.confirmed <= confirmations(&best),
+        };
+        if searching && more && self.rounds < ROUNDS {
             self.rounds += 1;
             if let Some(experiment) = self.experiment(&log, &best, doubt, now) {
                 return Some(experiment);
@@ -73,6 +79,9 @@ impl Prober {
         let budget = self.options.windows * self.belief.memory();
         let [soon, late] = [budget, LATER * budget].map(|budget| within.min(self.begun + budget));
         let again = self.again();
+        if best.class == Class::GrowingLock {
+            return Some(next_lock(best, within));
+        }
         for end in [soon, late] {
             if doubt <= DECIDED || end - now < LEAST_LEFT * memory || self.pressed > 0 && end < late {
                 continue;
@@ -155,6 +164,23 @@ impl Prober {
         }
         (Stage::Keys(round + 1), acts, "all that is left, then at once as somebody else")
     }
+}
+
+/// Whether the locks of a rule have stopped growing, or all that can be told apart were seen.
+fn stays(rule: &Rule) -> bool {
+    let locks: Vec<f64> = rule.seen_locks().collect();
+    match locks.as_slice() {
+        [.., before, last] => locks.len() == LOCKS || locks.len() > 2 && *last < 1.05 * before,
+        _ => false,
+    }
+}
+
+/// The next lock of a lock-out that grows, to its end.
+fn next_lock(rule: &Rule, end: f64) -> Experiment {
+    let last = rule.seen_locks().last().unwrap_or(rule.window);
+    let one = Act::Burst { most: 2, refusals: 1, lanes: 1 };
+    let watch = Act::Watch { first: LOCK_STEP * last, growth: LOCK_STEP, longest: end };
+    Experiment { acts: vec![one, watch], end, about: "the next lock, to its end" }
 }
 
 /// Experiments that must come out as expected, after the doubt is gone.

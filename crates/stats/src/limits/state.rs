@@ -18,6 +18,7 @@ pub(crate) enum State {
     Two(Wall, Wall),
     First { begin: f64, used: u64 },
     Lock { begin: f64, used: u64, until: Option<f64> },
+    Grow { used: u64, until: f64 },
     Log { counted: Vec<f64> },
     Counter { index: i64, before: u64, now: u64 },
     Bucket { full_at: f64 },
@@ -67,6 +68,7 @@ impl State {
             Class::TwoTier => State::Two(Wall::NEW, Wall::NEW),
             Class::FixedFirst => State::First { begin: -FAR, used: 0 },
             Class::Lockout => State::Lock { begin: -FAR, used: 0, until: None },
+            Class::GrowingLock => State::Grow { used: 0, until: -FAR },
             Class::SlidingLog | Class::LogWithRejects => State::Log { counted: Vec::new() },
             Class::SlidingCounter => State::Counter { index: i64::MIN / 2, before: 0, now: 0 },
             Class::TokenBucket | Class::Spacing => State::Bucket { full_at: -FAR },
@@ -93,6 +95,13 @@ impl State {
                 None if *used < rule.limit => FAR,
                 None => at - (begin + rule.window),
             },
+            State::Grow { used, until } => {
+                if *used < rule.limit {
+                    FAR
+                } else {
+                    at - until
+                }
+            }
             State::Log { counted } => match counted.len().checked_sub(rule.limit as usize) {
                 None => FAR,
                 Some(oldest) => at - (counted[oldest] + rule.window),
@@ -131,6 +140,15 @@ impl State {
                     (*begin, *used) = (at, 0);
                 }
                 *used += 1;
+            }
+            State::Grow { used, until } => {
+                *used += 1;
+                if let Some(step) = used.checked_sub(rule.limit) {
+                    // of a lock that was not seen it is known that it did not end
+                    let step = (step as usize).min(rule.locks.len() - 1);
+                    let lock = rule.locks.get(step).copied().filter(|lock| *lock > 0.0);
+                    *until = lock.map_or(FAR, |lock| at + lock);
+                }
             }
             State::Log { counted } => log(counted, rule, at),
             State::Counter { index: last, before, now } => {

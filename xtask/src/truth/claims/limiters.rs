@@ -24,6 +24,8 @@ struct Truth {
     lock: f64,
     lump: u64,
     second: (u64, f64),
+    /// Locks that grow, in order; the last one stays.
+    locks: [f64; 4],
 }
 
 fn ns(seconds: f64) -> u64 {
@@ -167,6 +169,20 @@ fn server(class: Class, t: Truth, shift: f64) -> Server {
                 Said { status: 200, delay, ..Said::default() }
             })
         }
+        Class::GrowingLock => {
+            // failures so far, and when the present lock ends
+            let (mut failures, mut until) = (0u64, 0u64);
+            by_time(shift, move |now| {
+                if now < until {
+                    return false;
+                }
+                failures += 1;
+                if failures >= t.limit {
+                    until = now + ns(t.locks[(failures - t.limit).min(3) as usize]);
+                }
+                true
+            })
+        }
         Class::Concurrency => Box::new(move |_, _, busy| Said {
             status: if busy as u64 >= t.limit { 429 } else { 200 },
             ..Said::default()
@@ -179,10 +195,17 @@ fn server(class: Class, t: Truth, shift: f64) -> Server {
 fn draw(class: Class, rng: &mut Rng) -> Truth {
     let limit = [5, 10, 15, 20, 30, 60, 100][rng.between(0, 6) as usize];
     let window = 1.5 * (rng.unit() * 3.7).exp() * (limit as f64 / 30.0).max(1.0);
-    let mut truth = Truth { limit, window, lock: 0.0, lump: 1, second: (1, 1.0) };
+    let mut truth = Truth { limit, window, lock: 0.0, lump: 1, second: (1, 1.0), locks: [0.0; 4] };
     match class {
         Class::IntervalRefill => truth.lump = limit / 5,
         Class::Lockout => truth.lock = window * (0.4 + 1.6 * rng.unit()),
+        Class::GrowingLock => {
+            truth.limit = rng.between(2, 10);
+            truth.locks[0] = 2.0 + 28.0 * rng.unit();
+            for step in 1..4 {
+                truth.locks[step] = truth.locks[step - 1] * (1.5 + 3.0 * rng.unit());
+            }
+        }
         Class::Spacing => truth.limit = 1,
         Class::TwoTier => {
             truth.limit = limit.min(20);
@@ -225,6 +248,10 @@ fn right(class: Class, truth: Truth, found: &Rule) -> [bool; 3] {
         && (class != Class::TwoTier || found.second.limit == truth.second.0);
     let window = match class {
         Class::Concurrency => true,
+        Class::GrowingLock => {
+            let locks: Vec<f64> = found.seen_locks().collect();
+            locks.len() >= 4 && locks.iter().zip(truth.locks).all(|(found, truth)| near(*found, truth))
+        }
         Class::Lockout => near(found.window, truth.window) && near(found.lock, truth.lock),
         Class::TwoTier => near(found.window, truth.window) && near(found.second.window, truth.second.1),
         _ => near(found.window, truth.window),
@@ -240,7 +267,8 @@ fn of_class(class: Class, seeds: u64) -> Row {
         let shift = 1e4 * (1.0 + rng.unit());
         let service = if class == Class::Concurrency { 0.05 + 0.2 * rng.unit() } else { 0.002 };
         let press = if class == Class::TwoTier { 12 } else { 0 };
-        let options = Options { within: 1e6, press, seed, ..Options::default() };
+        let login = class == Class::GrowingLock;
+        let options = Options { within: 1e6, press, seed, login, ..Options::default() };
         let finding = probe(server(class, truth, shift), service, seed, options);
         let Some(found) = finding.rule else { continue };
         let good = right(class, truth, &found);
@@ -251,6 +279,7 @@ fn of_class(class: Class, seeds: u64) -> Row {
         let memory = match class {
             Class::Lockout => truth.window + truth.lock,
             Class::TwoTier => truth.second.1,
+            Class::GrowingLock => truth.locks[3],
             _ => truth.window,
         };
         let used = finding.decided.unwrap_or(f64::MAX) / memory;

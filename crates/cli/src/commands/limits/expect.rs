@@ -100,6 +100,9 @@ impl Expected {
         if finding.probability < 0.95 {
             return (Verdict::Inconclusive, format!("the class is known to {:.2} only", finding.probability));
         }
+        if !finding.known() {
+            return (Verdict::Inconclusive, "the figures are not settled; --within allows more time".into());
+        }
         let found = super::tell::figures(rule);
         let holds = match self {
             Expected::None => false,
@@ -122,7 +125,7 @@ fn keeps(rule: &Rule, requests: u64, window: f64) -> bool {
     let near = |a: f64, b: f64| (a - b).abs() <= NEAR * b;
     let pace = rule.rate().is_some_and(|rate| near(rate, requests as f64 / window));
     match rule.class {
-        Class::Concurrency => false,
+        Class::Concurrency | Class::GrowingLock => false,
         // these have a pace; over which window it is told makes no difference
         Class::TokenBucket | Class::Spacing | Class::LeakyQueue | Class::IntervalRefill => pace,
         Class::TwoTier => {

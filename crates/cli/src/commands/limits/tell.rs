@@ -47,6 +47,10 @@ pub(super) fn figures(rule: &Rule) -> String {
         Class::Lockout => {
             format!("{n} in {}; one more locks for {}", seconds(rule.window), seconds(rule.lock))
         }
+        Class::GrowingLock => {
+            let locks: Vec<String> = rule.seen_locks().map(seconds).collect();
+            format!("{n}, then each that passes locks: for {}", locks.join(", then "))
+        }
         Class::LeakyQueue if rule.lump >= u64::MAX - 1 => {
             format!("1 each {}, further ones wait, however many", seconds(rule.window))
         }
@@ -83,6 +87,12 @@ fn recovery(rule: &Rule) -> Option<String> {
                 "; asking meanwhile changes nothing"
             }
         ),
+        Class::GrowingLock => {
+            let locks: Vec<f64> = rule.seen_locks().collect();
+            let stays = locks.len() > 2 && locks[locks.len() - 1] < 1.05 * locks[locks.len() - 2];
+            let more = if stays { "; the last one stays" } else { "; further ones were not seen" };
+            format!("each lock is longer than the one before: {} were seen{more}", locks.len())
+        }
         Class::TwoTier => {
             format!("at the next begin of the fuller window, at most {}", seconds(rule.second.window))
         }
@@ -144,6 +154,9 @@ impl Told<'_> {
         let (low, high) = finding.window;
         if finding.others.first().is_some_and(|(class, _)| *class == rule.class) && high > low * 1.001 {
             row("window", format!("between {} and {}", seconds(low), seconds(high)));
+        }
+        if !finding.known() {
+            row("note", "this is not settled; --within allows more time".into());
         }
         let others: Vec<String> = finding
             .others
@@ -220,8 +233,9 @@ impl Told<'_> {
         };
         let rule = finding.rule.as_ref().map(|rule| {
             json!({
-                "class": rule.class.word(), "limit": rule.limit, "window_seconds": rule.window,
+                "class": rule.class.word(), "limit": rule.limit, "window_seconds": (rule.class != Class::GrowingLock).then_some(rule.window),
                 "burst": rule.burst(), "per_second": rule.rate(), "lump": rule.lump,
+                "locks_seconds": (rule.class == Class::GrowingLock).then(|| rule.seen_locks().collect::<Vec<_>>()),
                 "lock_seconds": (rule.class == Class::Lockout).then_some(rule.lock),
                 "second": (rule.class == Class::TwoTier)
                     .then(|| json!({"limit": rule.second.limit, "window_seconds": rule.second.window})),
@@ -246,7 +260,7 @@ impl Told<'_> {
                 "field": told.field, "says": told.says, "is": told.is, "true": told.true_enough,
             })).collect::<Vec<_>>(),
             "windows_used": finding.windows(), "requests": finding.requests,
-            "elapsed_seconds": finding.elapsed, "fastest_per_second": finding.rate,
+            "elapsed_seconds": finding.elapsed, "known": finding.known(), "doubt": finding.doubt, "fastest_per_second": finding.rate,
             "statuses": finding.statuses.iter().map(|(s, n)| json!({"status": s, "count": n})).collect::<Vec<_>>(),
             "pressed_for_second_limit": finding.pressed,
             "experiments": finding.steps.iter().map(|step| json!({
