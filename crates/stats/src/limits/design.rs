@@ -83,6 +83,15 @@ pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experi
     chosen.map(|(_, experiment)| experiment)
 }
 
+/// What measures the window of a lock-out or a log once more, whatever it is worth.
+pub(crate) fn refine(belief: &Belief, log: &Log, means: &Means) -> Option<Experiment> {
+    let (best, minds) = (belief.best()?.rule, belief.sample(MINDS, 2.0));
+    let states: Vec<State> = minds.iter().map(|mind| state_after(&mind.rule, log)).collect();
+    let range = belief.range(|rule| rule.window);
+    let (acts, about) = ladder(&best, &minds, &states, means, range).or_else(|| fan(&best, means, range))?;
+    Some(Experiment { acts, end: means.end, about })
+}
+
 /// The doubt that an experiment settles if `mind` is right and it brings what `mind` expects. Figures are settled rule by
 /// rule; a class only if none of its rules explains it: else the one would be taken for the other.
 fn settled(

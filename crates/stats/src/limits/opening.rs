@@ -166,7 +166,7 @@ impl Prober {
         if 2 * passed < first {
             return (Stage::Seek, Vec::new(), "");
         }
-        let watch = Act::Watch { first: 0.03 * took, growth: 0.0, longest: 1.3 * took };
+        let watch = Act::Watch { first: 0.03 * took, growth: 0.03, longest: 12.0 * took };
         (Stage::Seek, vec![watch], "asking again in even steps")
     }
 

@@ -2,7 +2,7 @@
 //! a second limit, and asking as somebody else.
 
 use super::acts::Act;
-use super::design::{Experiment, Means, choose};
+use super::design::{Experiment, Means, choose, refine};
 use super::finding::Outcome;
 use super::opening::LOCK_STEP;
 use super::prober::{Prober, Stage, Todo};
@@ -13,8 +13,10 @@ use crucible_core::Rng;
 
 /// Windows that are pressed on at a time.
 const PRESSED: u64 = 4;
+/// Probability of a class at which only figures are looked for.
+const SURE: f64 = 0.999;
 /// Doubt at which it is decided.
-const DECIDED: f64 = 0.01;
+const DECIDED: f64 = 0.02;
 /// As many times the windows that it may take are allowed if it is not known by then.
 const LATER: f64 = 4.0;
 /// What must be left of the time within which it is to be known, in windows.
@@ -87,8 +89,15 @@ impl Prober {
                 continue;
             }
             let means = Means { begun: self.begun, now, end, trip: self.trip(), lanes: self.lanes, again };
-            if let Some(experiment) = choose(&self.belief, log, &means) {
-                return Some(experiment);
+            // asking a log that counts refusals costs a window: only what measures it is worth that
+            let sure = self.belief.classes().first().is_some_and(|(_, share)| *share > SURE);
+            let chosen = if sure && best.class == Class::LogWithRejects {
+                refine(&self.belief, log, &means)
+            } else {
+                choose(&self.belief, log, &means).or_else(|| refine(&self.belief, log, &means))
+            };
+            if chosen.is_some() {
+                return chosen;
             }
         }
         (late - now > LEAST_LEFT * memory).then(|| confirm(best, self.lanes, late, &mut self.rng))
