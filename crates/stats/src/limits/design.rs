@@ -246,7 +246,7 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means, range:
     menu
 }
 
-const LADDER: &str = "singles where the window may end, then all that is left";
+pub(crate) const LADDER: &str = "singles where the window may end, then all that is left";
 /// Most that a ladder reaches, as a multiple of where it begins.
 const FAN: f64 = 3.0;
 

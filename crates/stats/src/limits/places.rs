@@ -34,7 +34,10 @@ pub(crate) fn shaped(batch: &[Seen]) -> Option<f64> {
     // the first of them follows a rest, too
     let gaps: Vec<f64> = hurried.windows(2).map(|pair| pair[1].answered - pair[0].answered).collect();
     let interval = median(gaps.clone());
-    let spread = gaps.iter().map(|gap| (gap - interval).abs()).fold(0.0, f64::max);
+    // but one, which something else may have delayed
+    let mut off: Vec<f64> = gaps.iter().map(|gap| (gap - interval).abs()).collect();
+    off.sort_by(f64::total_cmp);
+    let spread = off.len().checked_sub(2).and_then(|index| off.get(index)).copied().unwrap_or(f64::INFINITY);
     let slowest_rested = rested.iter().map(|seen| seen.took()).fold(0.0, f64::max);
     let held = interval > 2.0 * slowest_rested && interval - quick > LEAST_DELAY;
     (held && spread < 0.3 * interval).then_some(interval)
@@ -69,33 +72,37 @@ pub(crate) fn queue(batch: &[Seen]) -> Queue {
     }
 }
 
-/// The number under way at once beyond which requests are refused, and how much of all verdicts it explains; `None` if
-/// the number under way does not explain them.
+/// Fewest waves that were refused in part.
+const WAVES: usize = 3;
+
+/// The number under way at once beyond which requests are refused, and how much of all waves it explains; `None` if the
+/// number under way does not explain them.
+///
+/// A wave is all that was sent before the first of it was answered. Within it nobody knows who came first; but if any was
+/// refused, as many passed as may be under way.
 pub(crate) fn concurrency(seen: &[Seen]) -> Option<(u64, f64)> {
-    let trip = seen.iter().map(Seen::took).fold(f64::INFINITY, f64::min);
     let mut known: Vec<&Seen> = seen.iter().filter(|seen| seen.verdict != Verdict::Broken).collect();
-    // of those sent at once, those that passed came first
-    known.sort_by(|a, b| {
-        a.sent.total_cmp(&b.sent).then((a.verdict == Verdict::Refused).cmp(&(b.verdict == Verdict::Refused)))
-    });
-    let mut busy: Vec<f64> = Vec::new();
-    let mut under_way: Vec<(u64, bool)> = Vec::new();
+    known.sort_by(|a, b| a.sent.total_cmp(&b.sent));
+    // requests that passed, those that were refused, and when the first was answered
+    let mut waves: Vec<(u64, u64, f64)> = Vec::new();
     for seen in known {
-        busy.retain(|end| *end > seen.sent + trip);
-        let passed = seen.verdict == Verdict::Passed;
-        under_way.push((busy.len() as u64, passed));
-        if passed {
-            busy.push(seen.answered);
+        let passed = u64::from(seen.verdict == Verdict::Passed);
+        match waves.last_mut() {
+            Some((all, refused, first)) if seen.sent < *first => {
+                (*all, *refused, *first) = (*all + passed, *refused + 1 - passed, first.min(seen.answered));
+            }
+            _ => waves.push((passed, 1 - passed, seen.answered)),
         }
     }
-    let refused = under_way.iter().filter(|(_, passed)| !passed).count();
-    let explained = |limit: u64| under_way.iter().filter(|(busy, passed)| (*busy < limit) == *passed).count();
-    let most = under_way.iter().map(|(busy, _)| busy + 1).max()?;
-    let limit = (1..=most).max_by_key(|limit| explained(*limit))?;
-    let alone = under_way.iter().filter(|(busy, passed)| *busy == 0 && !passed).count();
-    let wrong = under_way.len() - explained(limit);
-    (refused > 0 && alone == 0 && wrong * 20 <= refused)
-        .then(|| (limit, 1.0 - (wrong as f64 + 0.05) / under_way.len() as f64))
+    let full: Vec<u64> = waves.iter().filter(|wave| wave.1 > 0).map(|wave| wave.0).collect();
+    let limit = *full.iter().max_by_key(|limit| full.iter().filter(|other| other == limit).count())?;
+    let wrong = waves.iter().filter(|(passed, refused, _)| match refused {
+        0 => *passed > limit,
+        _ => *passed != limit,
+    });
+    let wrong = wrong.count();
+    let known = full.len() >= WAVES && limit > 0 && wrong * 5 <= full.len();
+    known.then(|| (limit, 1.0 - (wrong as f64 + 0.05) / (waves.len() as f64 + 1.0)))
 }
 
 /// Requests in a stretch over which a rate is said.

@@ -2,7 +2,7 @@
 //! a second limit, and asking as somebody else.
 
 use super::acts::Act;
-use super::design::{Experiment, Means, choose, refine};
+use super::design::{Experiment, LADDER, Means, choose, refine};
 use super::finding::Outcome;
 use super::opening::LOCK_STEP;
 use super::prober::{Prober, Stage, Todo};
@@ -19,6 +19,8 @@ const SURE: f64 = 0.999;
 const DECIDED: f64 = 0.02;
 /// As many times the windows that it may take are allowed if it is not known by then.
 const LATER: f64 = 4.0;
+/// Times of a rule below this many times the noise of the network are not seen.
+const FINEST: f64 = 4.0;
 /// What must be left of the time within which it is to be known, in windows.
 const LEAST_LEFT: f64 = 0.3;
 /// Experiments of one search.
@@ -91,7 +93,9 @@ impl Prober {
             let means = Means { begun: self.begun, now, end, trip: self.trip(), lanes: self.lanes, again };
             // asking a log that counts refusals costs a window: only what measures it is worth that
             let sure = self.belief.classes().first().is_some_and(|(_, share)| *share > SURE);
-            let chosen = if sure && best.class == Class::LogWithRejects {
+            let chosen = if sure
+                && (best.class == Class::LogWithRejects || best.class == Class::Lockout && again.0 != LADDER)
+            {
                 refine(&self.belief, log, &means)
             } else {
                 choose(&self.belief, log, &means).or_else(|| refine(&self.belief, log, &means))
@@ -120,6 +124,10 @@ impl Prober {
         };
         if self.belief.random > best.fit + 3.0 || best.surprises * 200 > log.events.len() as u32 + 200 {
             self.outcome = Some(Outcome::Unknown("refusals come by no rule that is known here"));
+            return;
+        }
+        if best.rule.grain() < FINEST * log.noise {
+            self.outcome = Some(Outcome::Unknown("whatever limits is faster than the network lets us see"));
             return;
         }
         self.decided.get_or_insert(now - self.begun);

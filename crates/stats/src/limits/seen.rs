@@ -58,7 +58,7 @@ pub(crate) struct Log {
 /// Share of the round trip, and least error, by which arrivals are blurred.
 const BLUR: (f64, f64) = (0.15, 0.001);
 /// Share of the time that an answer took longer than others of its kind by which its arrival is blurred.
-const LATE: f64 = 0.4;
+const LATE: f64 = 0.6;
 
 impl Log {
     pub(crate) fn new(seen: &[Seen]) -> Log {
@@ -74,11 +74,13 @@ impl Log {
         let mut events: Vec<Event> = answered()
             .map(|s| {
                 let usual = if s.verdict == Verdict::Passed { passed } else { refused };
+                let late = (s.took() - usual - noise).max(0.0);
                 Event {
-                    at: s.sent + 0.5 * least.min(s.took()),
+                    // anywhere within the time that it was late
+                    at: s.sent + 0.5 * (least.min(s.took()) + late),
                     key: s.key,
                     passed: s.verdict == Verdict::Passed,
-                    noise: noise + LATE * (s.took() - usual - noise).max(0.0),
+                    noise: noise + LATE * late,
                 }
             })
             .collect();
