@@ -152,7 +152,9 @@ fn retry_after(rule: &Rule, plain: &[&Seen], log: &Log) -> Option<Told> {
     let slack = |wait: f64| 0.05 * wait + 4.0 * log.noise + 0.02;
     let early = waits.iter().filter(|(stated, wait)| *stated < wait - slack(*wait)).count();
     let late = waits.iter().filter(|(stated, wait)| *stated > wait + 2.0 + 2.0 * slack(*wait)).count();
-    let (stated, wait) = waits.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    // the one that is most wrong, in the direction in which most are
+    let off = |pair: &(f64, f64)| if early >= late { pair.1 - pair.0 } else { pair.0 - pair.1 };
+    let (stated, wait) = waits.iter().copied().max_by(|a, b| off(a).total_cmp(&off(b)))?;
     Some(Told {
         field: "retry-after",
         says: format!("{stated} s"),
