@@ -19,7 +19,9 @@ impl Ground {
     /// `crucible ground NAME --truth ...`, with its announcement read.
     pub(super) fn start(settings: &Settings, name: &str, truth: &[&str]) -> Result<Ground, Failure> {
         let mut command = settings.product.command(&["ground", name, "--json"]);
-        truth.iter().for_each(|switch| drop(command.args(["--truth", switch])));
+        for switch in truth {
+            command.args(["--truth", switch]);
+        }
         let mut child = machine::start(&mut command, None)?;
         let mut line = String::new();
         let said = child.stdout.as_mut().map(|out| BufReader::new(out).read_line(&mut line));

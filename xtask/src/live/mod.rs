@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         .iter()
         .enumerate()
         .filter(|(at, word)| {
-            !word.starts_with("--") && !(*at > 0 && values.contains(&arguments[at - 1].as_str()))
+            !(word.starts_with("--") || *at > 0 && values.contains(&arguments[at - 1].as_str()))
         })
         .map(|(_, word)| word)
         .collect();

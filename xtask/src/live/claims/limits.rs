@@ -108,6 +108,9 @@ const HEADERS: &[Case] = &[
     ),
 ];
 
+/// Starts a server that others wrote.
+type Start<'a> = Box<dyn Fn() -> Result<Foreign, Failure> + 'a>;
+
 /// What a try came to.
 enum Said {
     Right,
@@ -130,21 +133,21 @@ fn ground(settings: &Settings) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// The classroom's login: five wrong passwords, then locks that grow; at a twentieth of their length.
+/// The classroom's login: five wrong passwords, then locks that grow; at a tenth of their length.
 fn lock_out(settings: &Settings) -> Result<Row, Failure> {
     let known = Known {
         window: None,
         times: &[
-            ("/limiter/locks_seconds/0", 1.5),
-            ("/limiter/locks_seconds/1", 6.0),
-            ("/limiter/locks_seconds/2", 15.0),
-            ("/limiter/locks_seconds/3", 30.0),
-            ("/limiter/locks_seconds/4", 30.0),
+            ("/limiter/locks_seconds/0", 3.0),
+            ("/limiter/locks_seconds/1", 12.0),
+            ("/limiter/locks_seconds/2", 30.0),
+            ("/limiter/locks_seconds/3", 60.0),
+            ("/limiter/locks_seconds/4", 60.0),
         ],
         ..known("lockout_growing", 5, 0.0)
     };
     row("login lock-out", settings, |turn| {
-        let system = Ground::start(settings, "classroom", &["lock-times=0.05"])?;
+        let system = Ground::start(settings, "classroom", &["lock-times=0.1"])?;
         let url = format!("{}/api/auth/login", system.url);
         let body = r#"{"username": "pupil1", "password": "wrong"}"#;
         let login = ["-b", body, "-H", "Content-Type: application/json", "-k", "--lockout"];
@@ -154,7 +157,7 @@ fn lock_out(settings: &Settings) -> Result<Row, Failure> {
 
 fn foreign_rows(settings: &Settings) -> Result<Vec<Row>, Failure> {
     let delayed = Known { counts: &[("/limiter/lump", 6)], ..known("leaky_queue", 1, 0.1) };
-    let cases: Vec<(&str, Box<dyn Fn() -> Result<Foreign, Failure> + '_>, &[&str], Known)> = vec![
+    let cases: Vec<(&str, Start<'_>, &[&str], Known)> = vec![
         // the documented status of a refusal is 503, without a word on when to come back
         (
             "nginx limit_req nodelay",
@@ -232,7 +235,7 @@ fn row(
 
 fn ask(settings: &Settings, url: &str, flags: &[&str], turn: usize, known: &Known) -> Result<Said, Failure> {
     let seed = (turn + 1).to_string();
-    let mut arguments = vec!["limits", url, "--within", "150s", "--json", "--quiet", "--seed", &seed];
+    let mut arguments = vec!["limits", url, "--within", "4m", "--json", "--quiet", "--seed", &seed];
     arguments.extend(flags);
     let told = settings.product.told(&arguments)?;
     let json = &told.json;

@@ -152,7 +152,8 @@ impl Told<'_> {
         let finding = self.finding;
         row("limit", figures(rule));
         let (low, high) = finding.window;
-        if finding.others.first().is_some_and(|(class, _)| *class == rule.class) && high > low * 1.001 {
+        let first = finding.others.first().is_some_and(|(class, _)| *class == rule.class);
+        if first && rule.class != Class::GrowingLock && high > low * 1.001 {
             row("window", format!("between {} and {}", seconds(low), seconds(high)));
         }
         if !finding.known() {
