@@ -248,7 +248,7 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means, range:
 
 pub(crate) const LADDER: &str = "singles where the window may end, then all that is left";
 /// Most that a ladder reaches, as a multiple of where it begins.
-const FAN: f64 = 3.0;
+const FAN: f64 = 2.2;
 
 /// Single requests over the range in which the window of a lock-out may end, then all that is left: how many pass tells
 /// which of them began a new window. Refusals cost a lock each, so that one pass must tell as much as it can.

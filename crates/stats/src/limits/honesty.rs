@@ -20,6 +20,8 @@ pub struct Told {
     pub true_enough: bool,
 }
 
+/// A wait beyond this is that of a lock whose end was not seen, seconds.
+const UNSEEN: f64 = -1e8;
 /// Fewest statements that are judged.
 const FEWEST: usize = 2;
 
@@ -140,7 +142,7 @@ fn retry_after(rule: &Rule, plain: &[&Seen], log: &Log) -> Option<Told> {
     for seen in plain.iter().filter(|seen| seen.verdict == Verdict::Refused) {
         let Some(stated) = seen.hints.retry_after else { continue };
         let near = expected.iter().find(|(event, _)| event.at >= seen.sent && !event.passed);
-        if let Some((event, margin)) = near.filter(|(_, margin)| *margin < 0.0) {
+        if let Some((event, margin)) = near.filter(|(_, margin)| *margin < 0.0 && *margin > UNSEEN) {
             let wait = if rule.counts_refused() { own_wait(rule, log, event.at) } else { -margin };
             waits.push((stated, wait));
         }
