@@ -56,6 +56,7 @@ fn started(run: &Run) -> RunStarted {
         name: text(name),
         unit: text(unit),
         doc: text("what it is"),
+        ..SeriesMeta::default()
     };
     RunStarted {
         run: run.id(),
@@ -78,6 +79,7 @@ fn started(run: &Run) -> RunStarted {
             scenarios: vec![0],
             thresholds: vec![text(run.limit), text("\"products\" p99 target<=1s")],
             load: format!("{} users for 6s", run.users),
+            ..TestMeta::default()
         }],
         series: vec![series("cpu", "cores"), series("memory", "bytes")],
         phases: vec![PhaseMeta {
@@ -87,6 +89,7 @@ fn started(run: &Run) -> RunStarted {
             model: Model::Closed,
             planned: None,
             max_users: run.users,
+            constant: None,
         }],
         lateness_floor: Ns::from_millis(1),
         lateness_share: 0.05,

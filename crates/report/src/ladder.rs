@@ -65,12 +65,14 @@ pub(crate) fn started(run: &str, steps: &[Step], model: Model) -> RunStarted {
         model,
         planned: None,
         max_users: step.users,
+        constant: None,
     };
     let one = |component: &str, name: &str, unit: &str| SeriesMeta {
         component: text(component),
         name: text(name),
         unit: text(unit),
         doc: text("what it is"),
+        ..SeriesMeta::default()
     };
     RunStarted {
         run: text(run),
@@ -100,6 +102,7 @@ pub(crate) fn started(run: &str, steps: &[Step], model: Model) -> RunStarted {
                 text("series \"api\" \"cpu\" avg target<=1.8"),
             ],
             load: text("1 to 64 users"),
+            ..TestMeta::default()
         }],
         other_tests: vec![
             TestMeta { name: text("steps (quick)"), ..TestMeta::default() },
@@ -108,6 +111,7 @@ pub(crate) fn started(run: &str, steps: &[Step], model: Model) -> RunStarted {
                 scenarios: vec![0],
                 thresholds: vec![text("* p99 target<=1s acceptable<=2s"), text("each errors target<=1%")],
                 load: text("1000 users for 10m"),
+                ..TestMeta::default()
             },
         ],
         phases: steps.iter().map(phase).collect(),
