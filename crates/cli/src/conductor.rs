@@ -9,12 +9,12 @@ use crate::exit::CliError;
 use crate::live::Live;
 use crate::stop;
 use crate::watch::{Watch, Watching};
-use crucible_analysis::{RunView, assess};
+use crucible_analysis::{RunView, Verdict, assess};
 use crucible_core::{Now, Ns, Protocol};
 use crucible_engine::clock::Epoch;
 use crucible_engine::{Control, Job, Options, describe, measure_wakeups, system};
 use crucible_plan::{Plan, Test};
-use crucible_record::{Finding, Finished, Planned, Reading, RunEvent, RunStarted, StopReason, Store, Window};
+use crucible_record::{Finding, Finished, Planned, Reading, RunEvent, StopReason, Store, Window};
 use std::sync::Arc;
 
 /// A system that load is put on: the plan read for its address, and the protocol with the plan's steps prepared.
@@ -49,8 +49,14 @@ pub struct Leg {
 }
 
 impl<P: Protocol> Conductor<P> {
-    /// Begins a record. The arms' plans are one plan for several addresses; their own tests are not run.
-    pub fn begin(arms: Vec<Arm<P>>, options: Options, how: Conduct) -> Result<Conductor<P>, CliError> {
+    /// Begins the record of an experiment, which its finding of this kind is the verdict of. The arms' plans are one plan for
+    /// several addresses; their own tests are not run.
+    pub fn begin(
+        experiment: &str,
+        arms: Vec<Arm<P>>,
+        options: Options,
+        how: Conduct,
+    ) -> Result<Conductor<P>, CliError> {
         let plan = &arms.first().ok_or_else(|| CliError::internal("there is nothing to load"))?.plan;
         let files = system::raise_file_limit();
         let late =
@@ -66,6 +72,7 @@ impl<P: Protocol> Conductor<P> {
         let monitors = Watch::new(&plans, &mut started);
         let Conduct { store, live, labels, .. } = how;
         started.labels = labels;
+        started.experiment = experiment.to_owned();
         live.begin(&started, files);
         let recorder = Recorder::begin(store.as_ref(), &started)?;
         let view = RunView::new(started);
@@ -153,14 +160,16 @@ impl<P: Protocol> Conductor<P> {
         std::mem::take(&mut self.readings)
     }
 
-    /// What was known before the first byte, and of the legs so far.
-    pub fn started(&self) -> &RunStarted {
-        &self.view.started
+    /// What is known so far.
+    pub fn view(&self) -> &RunView {
+        &self.view
     }
 
-    /// Puts a finding into the record.
-    pub fn find(&mut self, kind: &str, body: String) {
-        self.take(&RunEvent::Finding(Finding { at: self.epoch.now(), kind: kind.into(), body }));
+    /// Puts the finding of the experiment into the record.
+    pub fn find(&mut self, body: String, verdict: Verdict, why: String) {
+        let kind = self.view.started.experiment.clone();
+        let (at, verdict) = (self.epoch.now(), verdict.name().to_owned());
+        self.take(&RunEvent::Finding(Finding { at, kind, body, verdict, why }));
     }
 
     /// Ends the record.

@@ -78,6 +78,9 @@ pub struct RunStarted {
     pub labels: Vec<(String, String)>,
     /// Things that every report must mention.
     pub remarks: Vec<String>,
+    /// The kind of the finding that the whole run is made for, if its tests are parts of one experiment (the trials of a
+    /// search, the slices of a duet) and mean nothing alone; else empty.
+    pub experiment: String,
 }
 
 /// A scenario, as far as readers need it.
@@ -142,6 +145,10 @@ pub struct Finding {
     pub kind: String,
     /// JSON; its shape belongs to the kind.
     pub body: String,
+    /// What it means for the run as a whole: the name of a verdict; empty if nothing.
+    pub verdict: String,
+    /// Why, in a sentence.
+    pub why: String,
 }
 
 /// What the monitors read at one instant; a series that could not be read is missing, and a [`Gap`] says why.

@@ -75,7 +75,8 @@ pub(crate) fn decode(kind: &str, format: u32, body: &[u8]) -> Result<RunEvent, S
             RunEvent::Reading(Box::new(Reading { at: Ns(it.at), values }))
         }),
         "finding" => read(body).map(|it: FindingForm| {
-            RunEvent::Finding(Finding { at: Ns(it.at), kind: it.kind, body: it.body })
+            let FindingForm { at, kind, body, verdict, why } = it;
+            RunEvent::Finding(Finding { at: Ns(at), kind, body, verdict, why })
         }),
         "note" => read(body).map(NoteForm::event),
         "gap" => read(body).map(|it: GapForm| {
@@ -136,11 +137,14 @@ struct FindingForm {
     at: u64,
     kind: String,
     body: String,
+    verdict: String,
+    why: String,
 }
 
 impl From<&Finding> for FindingForm {
     fn from(it: &Finding) -> FindingForm {
-        FindingForm { at: it.at.0, kind: it.kind.clone(), body: it.body.clone() }
+        let Finding { at, kind, body, verdict, why } = it.clone();
+        FindingForm { at: at.0, kind, body, verdict, why }
     }
 }
 

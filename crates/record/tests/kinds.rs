@@ -28,6 +28,7 @@ fn events() -> (RunStarted, Vec<RunEvent>) {
     first.steps[0].measures = vec![0, 4];
     first.steps[1].role = "timed".into();
     first.plan_file = "suites/classroom".into();
+    first.experiment = "capacity".into();
     first.other_tests = vec![TestMeta { name: "stress".into(), ..TestMeta::default() }];
     first.tests[0].warm_up = WarmUp::Auto;
     first.tests.push(TestMeta { warm_up: WarmUp::First(Ns(5)), ..first.tests[0].clone() });
@@ -50,7 +51,13 @@ fn events() -> (RunStarted, Vec<RunEvent>) {
         RunEvent::Window(Box::new(with_values)),
         RunEvent::Reading(Box::new(Reading { at: Ns(5), values: vec![(0, 0.25), (3, -1e300)] })),
         RunEvent::Planned(Box::new(planned)),
-        RunEvent::Finding(Finding { at: Ns(9), kind: "capacity".into(), body: "{\"load\": 5}".into() }),
+        RunEvent::Finding(Finding {
+            at: Ns(9),
+            kind: "capacity".into(),
+            body: "{\"load\": 5}".into(),
+            verdict: "pass".into(),
+            why: "there is one".into(),
+        }),
         RunEvent::Gap(Gap { from: Ns(1), to: Ns(2), component: "api".into(), text: "gone".into() }),
     ];
     (first, events)

@@ -210,6 +210,7 @@ pub(crate) fn search(run: &str, trials: &[Step], estimate: f64) -> Vec<RunEvent>
         "breaking": null, "curve": curve, "trials": trials.len(), "test": "steps",
     });
     let at = Ns::from_secs(LENGTH * trials.len() as u64);
-    events.push(RunEvent::Finding(Finding { at, kind: text("capacity"), body: body.to_string() }));
+    let (kind, body) = (text("capacity"), body.to_string());
+    events.push(RunEvent::Finding(Finding { at, kind, body, ..Finding::default() }));
     events
 }

@@ -3,6 +3,7 @@
 mod conservation;
 mod ending;
 mod evidence;
+mod experiment;
 pub(crate) mod lateness;
 mod local;
 mod record;
@@ -68,6 +69,11 @@ pub const CRITERIA: &[Criterion] = &[
         name: "record",
         doc: "the record is whole: no gaps, no damage, an end",
         scope: Scope::Run(record::judge),
+    },
+    Criterion {
+        name: "experiment",
+        doc: "what a search or a duet came to, in place of its single trials or slices",
+        scope: Scope::Run(experiment::judge),
     },
     Criterion { name: "ending", doc: "the run did all that was planned", scope: Scope::Run(ending::judge) },
 ];

@@ -14,6 +14,7 @@ use crate::exit::{self, CliError};
 use crate::grounds::Started;
 use crate::live::Live;
 use crate::{out, plans, requests, stores};
+use crucible_analysis::Verdict;
 use crucible_core::{Ns, ScenarioId, units};
 use crucible_engine::Options;
 use crucible_plan::{Plan, Test};
@@ -51,11 +52,13 @@ pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
     let how = Conduct { store, shards: None, realtime: args.tell.realtime, live, labels };
     let protocol = catalogue::protocol(&plan)
         .map_err(|why| CliError::usage(format!("failed to prepare the requests: {why}")))?;
-    let mut conductor = Conductor::begin(vec![Arm { plan, protocol: Arc::new(protocol) }], options, how)?;
+    let mut conductor =
+        Conductor::begin("capacity", vec![Arm { plan, protocol: Arc::new(protocol) }], options, how)?;
     let found = search_with(&mut conductor, search, &base, &target, args.tell.quiet)?;
     drop(ground);
     let json = tell::json(&found.finding, &target, scale);
-    conductor.find("capacity", json.to_string());
+    let (verdict, why) = verdict(&found.finding, found.invalid.as_deref());
+    conductor.find(json.to_string(), verdict, why);
     let conducted = conductor.finish();
     if args.tell.json {
         out::line(&serde_json::to_string_pretty(&json).unwrap_or_default());
@@ -70,7 +73,7 @@ pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
     if conducted_interrupted(&conducted) {
         return Ok(exit::INTERRUPTED);
     }
-    Ok(code(&found.finding, args.tell.allow.is_some()))
+    Ok(exit::of(verdict, args.tell.allow.is_some()))
 }
 
 fn conducted_interrupted(conducted: &crate::conduct::Conducted) -> bool {
@@ -80,12 +83,19 @@ fn conducted_interrupted(conducted: &crate::conduct::Conducted) -> bool {
 
 /// A capacity is a pass; none because nothing failed or nothing was decided is inconclusive; a target that never holds
 /// is a failure.
-fn code(finding: &Finding, allow: bool) -> u8 {
-    match finding.answer {
-        Answer::Edge(_) => exit::PASS,
-        Answer::NeverHeld { .. } => exit::FAIL,
-        Answer::NoEdge { .. } | Answer::Unknown { .. } if allow => exit::PASS,
-        Answer::NoEdge { .. } | Answer::Unknown { .. } => exit::INCONCLUSIVE,
+fn verdict(finding: &Finding, invalid: Option<&str>) -> (Verdict, String) {
+    if let Some(why) = invalid {
+        return (Verdict::Invalid, why.to_owned());
+    }
+    match &finding.answer {
+        Answer::Edge(edge) => {
+            (Verdict::Pass, format!("the capacity was found; {} gives way first", edge.name))
+        }
+        Answer::NeverHeld { name, .. } => (Verdict::Fail, format!("{name} does not hold at the lowest load")),
+        Answer::NoEdge { .. } => {
+            (Verdict::Inconclusive, "nothing gave way up to the highest load".to_owned())
+        }
+        Answer::Unknown { why } => (Verdict::Inconclusive, why.clone()),
     }
 }
 

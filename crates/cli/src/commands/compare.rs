@@ -8,6 +8,7 @@ mod systems;
 use crate::args::CompareArgs;
 use crate::exit::{self, CliError};
 use crate::{out, stores};
+use crucible_analysis as analysis;
 use crucible_record::Store;
 use crucible_report::comparison::{self as tell, Compared};
 use crucible_stats::compare::{Settings, Verdict, compare};
@@ -46,18 +47,22 @@ fn of_duet(duet: duet::Duet) -> (Vec<Compared>, Option<String>) {
     (vec![duet.compared], duet.invalid)
 }
 
+fn code(compared: &[Compared], args: &CompareArgs) -> u8 {
+    let worst = analysis::Verdict::worst(compared.iter().map(|one| verdict(one).0));
+    exit::of(worst, args.allow.is_some())
+}
+
 /// Worse is a failure; undecided in everything is inconclusive, so that a comparison that could not have seen anything
 /// is not a pass.
-fn code(compared: &[Compared], args: &CompareArgs) -> u8 {
-    let undecided = |one: &Compared| {
-        one.comparison.metrics.iter().all(|metric| matches!(metric.verdict, Verdict::Undecided(_)))
-    };
-    if compared.iter().any(|one| one.comparison.any_worse()) {
-        exit::FAIL
-    } else if compared.iter().any(undecided) && args.allow.is_none() {
-        exit::INCONCLUSIVE
+fn verdict(compared: &Compared) -> (analysis::Verdict, String) {
+    let undecided =
+        |metric: &crucible_stats::compare::Compared| matches!(metric.verdict, Verdict::Undecided(_));
+    if compared.comparison.any_worse() {
+        (analysis::Verdict::Fail, "the second became worse".to_owned())
+    } else if compared.comparison.metrics.iter().all(undecided) {
+        (analysis::Verdict::Inconclusive, "no figure is decided".to_owned())
     } else {
-        exit::PASS
+        (analysis::Verdict::Pass, "nothing was shown to have become worse".to_owned())
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) struct StartedForm {
     environment: Vec<(String, String)>,
     labels: Vec<(String, String)>,
     remarks: Vec<String>,
+    experiment: String,
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -257,6 +258,7 @@ impl From<&RunStarted> for StartedForm {
             shards: it.shards,
             environment: it.environment.clone(),
             labels: it.labels.clone(),
+            experiment: it.experiment.clone(),
             remarks: it.remarks.clone(),
         }
     }
@@ -309,6 +311,7 @@ impl StartedForm {
             shards: self.shards,
             environment: self.environment,
             labels: self.labels,
+            experiment: self.experiment,
             remarks: self.remarks,
         })))
     }

@@ -43,7 +43,7 @@ pub(super) fn run(args: &CompareArgs, settings: &Settings) -> Result<Duet, CliEr
     let store = if args.no_record { None } else { Some(stores::open(args.store.store.as_deref())?) };
     let live = Live::new(true);
     let how = Conduct { store, shards: None, realtime: false, live, labels: Vec::new() };
-    let mut conductor = Conductor::begin(arms.into(), options, how)?;
+    let mut conductor = Conductor::begin(FINDING, arms.into(), options, how)?;
     let mut rng = Rng::new(seed, "order of slices", 0);
     let mut series = Series::default();
     'slices: for pair in 0..pairs {
@@ -66,12 +66,17 @@ pub(super) fn run(args: &CompareArgs, settings: &Settings) -> Result<Duet, CliEr
     }
     drop(systems);
     series.readings = conductor.readings();
-    series.started = conductor.started().clone();
+    series.started = conductor.view().started.clone();
     let compared = judge(&series, base.name, settings);
+    let invalid = starved(conductor.view());
     if let Ok(compared) = &compared {
-        conductor.find(FINDING, crucible_report::comparison::json(compared).to_string());
+        let (verdict, why) = match &invalid {
+            Some(why) => (Verdict::Invalid, why.clone()),
+            None => super::verdict(compared),
+        };
+        conductor.find(crucible_report::comparison::json(compared).to_string(), verdict, why);
     }
-    let invalid = starved(&conductor.finish().view);
+    conductor.finish();
     Ok(Duet { compared: compared?, invalid })
 }
 
