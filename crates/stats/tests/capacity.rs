@@ -40,8 +40,10 @@ fn on_queue(settings: Settings, station: Station, seed: u64) -> Finding {
     panic!("the search does not end");
 }
 
-/// A system without randomness: so many bad operations of so many at this load, in each window.
+/// A system without randomness: so many bad operations of so many at this load, in each window, by the first predicate; the
+/// others see none.
 fn scripted(settings: Settings, bad: impl Fn(f64) -> (u64, u64)) -> Finding {
+    let others = settings.predicates.len() - 1;
     let mut search = Search::new(settings).unwrap();
     for _ in 0..500 {
         let trial = match search.propose() {
@@ -51,9 +53,11 @@ fn scripted(settings: Settings, bad: impl Fn(f64) -> (u64, u64)) -> Finding {
         let mut result = TrialResult { trial, windows: Vec::new(), ended_early: false };
         while result.took() < trial.length {
             let (bad, of) = bad(trial.load);
+            let mut readings = vec![Reading::Share { of, bad }];
+            readings.extend((0..others).map(|_| Reading::Share { of, bad: 0 }));
             result.windows.push(Window {
                 length: Ns::from_secs(1),
-                readings: vec![Reading::Share { of, bad }],
+                readings,
                 done: of - bad,
                 response: Histogram::default(),
             });
@@ -65,6 +69,23 @@ fn scripted(settings: Settings, bad: impl Fn(f64) -> (u64, u64)) -> Finding {
         search.observe(result);
     }
     panic!("the search does not end");
+}
+
+#[test]
+fn a_target_that_is_never_missed_does_not_open_the_interval() {
+    // one in a hundred is slow at 500, and the odds rise twentyfold with each tenth of the load
+    let slow = |load: f64| {
+        let odds = 0.01 * f64::exp(30.0 * (load / 500.0 - 1.0));
+        ((load * odds / (1.0 + odds)).round() as u64, load as u64)
+    };
+    let alone = scripted(settings(Scale::Rate, 120), slow);
+    let mut both = settings(Scale::Rate, 120);
+    both.predicates.push(Predicate::target("errors", Limit::Share(0.01)));
+    let beside = scripted(both, slow);
+    let (alone, beside) = (edge_of(&alone), edge_of(&beside));
+    assert_eq!(beside.name, "target");
+    assert!(alone.low > 450.0 && alone.high < 550.0, "{alone:?}");
+    assert!((beside.low / alone.low - 1.0).abs() < 0.02, "{alone:?} {beside:?}");
 }
 
 fn edge_of(finding: &Finding) -> &Edge {

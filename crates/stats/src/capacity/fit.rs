@@ -174,9 +174,25 @@ impl Fit {
 
     /// Probability that the edge is below `load`.
     pub(super) fn below(&self, load: f64) -> f64 {
+        if let Some(chance) = self.unseen(load) {
+            return chance;
+        }
         let excess = 2.0 * (self.misfit(load, self.slope).0 - self.least).max(0.0);
         let tail = 0.5 * beta_inc(self.freedom / 2.0, 0.5, self.freedom / (self.freedom + excess));
         if load < self.best { tail } else { 1.0 - tail }
+    }
+
+    /// The same where not one operation was bad in any trial: the chance that none was at this load and above although at
+    /// least the allowed share of them should have been, in clumps as large as is assumed where none are seen. The line says
+    /// nothing there: its edge lies somewhere far above.
+    fn unseen(&self, load: f64) -> Option<f64> {
+        let Limit::Share(allowed) = self.limit else { return None };
+        if self.trials.iter().any(|trial| trial.sum > 0.0) {
+            return None;
+        }
+        let above = self.trials.iter().filter(|trial| trial.load >= load);
+        let due: f64 = above.map(|trial| trial.all * allowed / COUNTS.1).sum();
+        Some((-due).exp())
     }
 
     /// Half of the negative quasi-log-likelihood ratio at this edge with the best slope there, and that slope.
