@@ -79,6 +79,12 @@ const FALLS: f64 = 0.65;
 const STILL: f64 = 0.02;
 /// The part of all growth that may be still to come of what has levelled off.
 const REST: f64 = 0.05;
+/// The price of a step for its name, as a difference of log-likelihoods: its place is chosen among some eighty, of which in
+/// noise with a memory one always fits a little (the logarithm of their number; Schwarz 1978). Against a leak it pays
+/// nothing: a step just too small to stand out must not pass for one.
+const STEP: f64 = 4.0;
+/// The price of a curve for its name: one more figure than flat, and its time constant.
+const CURVE: f64 = 2.0;
 /// The same against a flat series, where long memory imitates lines.
 const AHEAD_OF_FLAT: f64 = 5.5;
 
@@ -155,8 +161,10 @@ fn cycles(values: &[f64]) -> Cycles {
 struct Models {
     flat: Fit,
     line: Fit,
-    /// The best of what only looks like a line, with its name.
-    rival: (Fit, &'static str),
+    /// The best of what only looks like a line.
+    rival: Fit,
+    /// What the series looks like without a line; a step pays its price here.
+    like: &'static str,
     /// The best of those with a line on top.
     both: Fit,
     /// The best curve that has not levelled off yet in the time seen.
@@ -174,30 +182,47 @@ fn models(values: &[f64]) -> Models {
         (0..n).map(|i| shape(i as f64 / (n - 1) as f64)).collect()
     };
     let slope = of(&|x| x);
-    let mut rivals: Vec<(Vec<f64>, &'static str)> = Vec::new();
+    // shape, name, price
+    let mut rivals: Vec<(Vec<f64>, &'static str, f64)> = Vec::new();
+    let mut levels = |shape: Vec<f64>| rivals.push((shape, "levels off", CURVE));
     let curve = |time: f64| of(&|x| 1.0 - (-x / time).exp());
     let times: Vec<f64> = (1..=12).map(|k| LEVELLED * f64::from(k) / 12.0).collect();
-    rivals.extend(times.iter().map(|time| (curve(*time), "levels off")));
+    times.iter().for_each(|time| levels(curve(*time)));
     // with little noise the time constant matters: a line on top of a wrong one is no leak
-    rivals.push((curve(finest(&times, &|time| fit(values, &[&curve(time)]).likelihood)), "levels off"));
-    rivals
-        .push((curve(finest(&times, &|time| fit(values, &[&curve(time), &slope]).likelihood)), "levels off"));
-    rivals.extend([0.002, 0.006, 0.02].map(|first: f64| (of(&|x| (1.0 + x / first).ln()), "levels off")));
-    let steps = n.min(75);
-    rivals.extend((1..steps).map(|k| (of(&|x| f64::from(x >= k as f64 / steps as f64)), "one step")));
+    levels(curve(finest(&times, &|time| fit(values, &[&curve(time)]).likelihood)));
+    levels(curve(finest(&times, &|time| fit(values, &[&curve(time), &slope]).likelihood)));
+    [0.002, 0.006, 0.02].iter().for_each(|first| levels(of(&|x| (1.0 + x / first).ln())));
+    let step = |at: usize| (0..n).map(|i| f64::from(i >= at)).collect::<Vec<f64>>();
+    rivals.extend(steps(values).into_iter().map(|at| (step(at), "one step", STEP)));
     let better = |best: Fit, next: Fit| if next.likelihood > best.likelihood { next } else { best };
     let flat = fit(values, &[]);
-    let both = rivals.iter().map(|(shape, _)| fit(values, &[shape, &slope])).fold(flat.clone(), better);
-    let alone = rivals.iter().map(|(shape, name)| (fit(values, &[shape]), *name));
-    let rival =
-        alone.fold(
-            (flat.clone(), "flat"),
-            |best, next| {
-                if next.0.likelihood > best.0.likelihood { next } else { best }
-            },
-        );
+    let both = rivals.iter().map(|(shape, ..)| fit(values, &[shape, &slope])).fold(flat.clone(), better);
+    let (mut rival, mut like) = (flat.clone(), (flat.likelihood, "flat"));
+    for (shape, name, price) in &rivals {
+        let alone = fit(values, &[shape]);
+        if alone.likelihood - price > like.0 {
+            like = (alone.likelihood - price, *name);
+        }
+        rival = better(rival, alone);
+    }
     let far = FAR.iter().map(|time| fit(values, &[&curve(*time)])).fold(flat.clone(), better);
-    Models { line: fit(values, &[&slope]), flat, rival, both, far }
+    Models { line: fit(values, &[&slope]), flat, rival, like: like.1, both, far }
+}
+
+/// Where a step is looked for: at even distances, and where neighbours differ most. A step that is off by one reading leaves
+/// a jump behind that makes the noise look like a random walk, in which any growth hides.
+fn steps(values: &[f64]) -> Vec<usize> {
+    const EVEN: usize = 75;
+    const JUMPS: usize = 8;
+    let n = values.len();
+    let even = n.min(EVEN);
+    let mut places: Vec<usize> = (1..even).map(|k| k * n / even).collect();
+    let mut jumps: Vec<(f64, usize)> = (1..n).map(|at| ((values[at] - values[at - 1]).abs(), at)).collect();
+    jumps.sort_by(|a, b| b.0.total_cmp(&a.0));
+    places.extend(jumps.iter().take(JUMPS).map(|(_, at)| *at));
+    places.sort_unstable();
+    places.dedup();
+    places
 }
 
 /// Closer to the best of rising `times` than they are to each other, up to the last of them.
@@ -264,11 +289,11 @@ fn judge(values: &[f64], every: f64, settings: &LeakSettings) -> Leak {
     }
     let models = models(values);
     let least = settings.least / 60.0 * models.flat.base.abs().max(f64::MIN_POSITIVE);
-    let (rival, like) = &models.rival;
+    let rival = &models.rival;
     let bent = rival.likelihood.max(models.both.likelihood - AHEAD_OF_FLAT);
     let bends = bent - models.line.likelihood.max(models.flat.likelihood) > AHEAD;
     let (leaky, without, like) =
-        if bends { (&models.both, rival, *like) } else { (&models.line, &models.flat, "flat") };
+        if bends { (&models.both, rival, models.like) } else { (&models.line, &models.flat, "flat") };
     let interval = interval(leaky, n, span);
     let freedom = (leaky.worth(n) - 3.0).max(1.0);
     // whatever the form of the noise, the slope must also be beyond its own error
