@@ -115,6 +115,30 @@ fn the_edge_of_a_queue_is_found_without_knowing_any_bound() {
 }
 
 #[test]
+fn an_unlucky_trial_does_not_lead_the_search_astray() {
+    // seeds with bad luck early on: a share that is bad at any load beside a curve so steep that a coarse scan steps over it,
+    // and a backlog that a short overload left to the next trial
+    let hidden = Station { before: 4.0 * MS, ..Station::new(20, Service::Exponential(8.0 * MS), 60.0 * MS) };
+    let truth = edge(0.01, 1.0, 2500.0, |rate| mmc_slower(20, 8.0 * MS, rate, 56.0 * MS));
+    let slow = Station::new(8, Service::Exponential(10.0 * MS), 100.0 * MS);
+    let slow_truth = edge(0.01, 1.0, 800.0, |rate| mmc_slower(8, 10.0 * MS, rate, 100.0 * MS));
+    let cases = [
+        (&hidden, truth, 700_053),
+        (&hidden, truth, 700_068),
+        (&hidden, truth, 700_073),
+        (&hidden, truth, 700_100),
+        (&slow, slow_truth, 700_067),
+        (&slow, slow_truth, 700_088),
+    ];
+    for (station, truth, seed) in cases {
+        let finding = on_queue(settings(Scale::Rate, 300), station.clone(), seed);
+        let edge = edge_of(&finding);
+        assert!((edge.estimate / truth - 1.0).abs() < 0.025, "seed {seed}: {} for {truth}", edge.estimate);
+        assert!(edge.low <= truth && truth <= edge.high, "seed {seed}: {edge:?} for {truth}");
+    }
+}
+
+#[test]
 fn held_connections_are_counted_exactly_and_the_cliff_is_called_one() {
     for places in [7, 50, 333] {
         let wanted = Settings { start: 1.0, ..settings(Scale::Users, 300) };

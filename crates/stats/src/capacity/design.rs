@@ -2,7 +2,7 @@
 
 use super::crisp::crisp;
 use super::known::Known;
-use super::{Purpose, Scale, Search, Trial, extra};
+use super::{Purpose, Scale, Search, Trial, TrialResult, extra};
 use crucible_core::Ns;
 
 /// Growth of the load while nothing has failed.
@@ -13,6 +13,8 @@ const CAREFUL: f64 = 1.4;
 const NARROW: f64 = 1.25;
 /// An edge known less well than this (one sigma) is looked for with short trials.
 const VAGUE: f64 = 0.03;
+/// A target of which less than this share is used holds with ease.
+const EASE: f64 = 0.5;
 /// Recoveries that may fail in a row.
 const ATTEMPTS: u32 = 4;
 
@@ -115,7 +117,7 @@ fn measure(search: &Search) -> Option<Trial> {
     let (held, failed) = search.bracket();
     let load = load.max(0.97 * held.unwrap_or(0.0)).min(1.03 * failed.unwrap_or(f64::INFINITY));
     let load = match search.settings.scale {
-        Scale::Rate => search.snap(load),
+        Scale::Rate => search.snap(load.max(ahead(search, failed).unwrap_or(0.0))),
         Scale::Users => whole(search, middle, load),
     };
     let window =
@@ -135,6 +137,20 @@ fn measure(search: &Search) -> Option<Trial> {
     let settle = (if cold { 5.0 } else { 3.0 } * memory).max(0.2 * shortest).min(length / 3.0);
     let trial = make(search, Purpose::Measure, load, Ns::from_secs_f64(length));
     Some(Trial { settle: Ns::from_secs_f64(settle), ..trial })
+}
+
+/// Where the last two measurements held with ease, below a load that failed: half of the way up to that. A model that one
+/// unlucky trial has led astray would go there in ever so small steps.
+fn ahead(search: &Search, failed: Option<f64>) -> Option<f64> {
+    let mut last =
+        search.results.iter().rev().filter(|result| result.trial.purpose != Purpose::Recover).take(2);
+    let eased = |result: &&TrialResult| {
+        let worst = search.worst(result, super::Role::Target);
+        result.trial.purpose == Purpose::Measure && worst.is_some_and(|worst| worst < EASE)
+    };
+    let (one, other) = (last.next().filter(eased)?, last.next().filter(eased)?);
+    let load = one.trial.load.max(other.trial.load);
+    failed.filter(|failed| *failed > load).map(|failed| f64::midpoint(load, failed))
 }
 
 /// Whole loads: the two beside the edge in turn, the one that was measured for a shorter time first.

@@ -7,56 +7,17 @@
 //! the line is only local. What is known of the edge is the signed root of the profile quasi-likelihood ratio on
 //! Student's t (McCullagh and Nelder, "Generalized Linear Models", 1989, chapter 9).
 
+use super::Limit;
+use super::evidence::{Ceiling, Evidence};
 use super::noise::long_run;
-use super::{Limit, Reading, Scale, TrialResult};
 use crate::special::beta_inc;
 
-/// What one trial says about one predicate.
-#[derive(Clone, Debug)]
-pub(super) struct Evidence {
-    load: f64,
-    /// Per window: the amount (operations, or 1) and the sum (bad ones, or the level as a ratio of its limit).
-    windows: Vec<(f64, f64)>,
-    all: f64,
-    sum: f64,
-    /// Whether it only says that the share is at least what was seen: it was ended while things got worse.
-    least: bool,
-}
-
-impl Evidence {
-    /// Of the counted windows of a trial; `None` if they say nothing. A trial in which nothing ended although much was
-    /// due says that all of it was bad.
-    pub(super) fn of(result: &TrialResult, index: usize, limit: Limit, scale: Scale) -> Option<Evidence> {
-        let windows: Vec<(f64, f64)> = result
-            .counted()
-            .iter()
-            .filter_map(|window| match (window.readings.get(index)?, limit) {
-                (Reading::Share { of, bad }, Limit::Share(_)) if *of > 0 => {
-                    Some((*of as f64, (*bad).min(*of) as f64))
-                }
-                (Reading::Level(value), Limit::Level(most)) if value.is_finite() => {
-                    Some((1.0, value.max(0.0) / most))
-                }
-                _ => None,
-            })
-            .collect();
-        let windows = match limit {
-            Limit::Share(_) if windows.is_empty() && result.silent(scale) => vec![(SILENT, SILENT)],
-            _ => windows,
-        };
-        let (all, sum) = windows.iter().fold((0.0, 0.0), |(all, sum), one| (all + one.0, sum + one.1));
-        (all > 0.0).then_some(Evidence {
-            load: result.trial.load,
-            windows,
-            all,
-            sum,
-            least: result.ended_early,
-        })
-    }
-}
-
-/// Operations that a silent trial counts for.
-const SILENT: f64 = 1000.0;
+/// Up to this share of the edge the floor is looked for.
+const LEVEL: f64 = 0.93;
+/// Operations that may be bad from which on a floor is measured.
+const ENOUGH: f64 = 5.0;
+/// Standard errors by which more has to be bad than further below for it to be no floor any more.
+const SURE: f64 = 2.5;
 /// Overdispersion grows with the share to this power: up to 0.85 for queues of many servers, which need it most.
 const GROWTH: f64 = 0.8;
 /// Least overdispersion of counts (nothing is quite deterministic), and the one before any is measured.
@@ -67,47 +28,21 @@ const LEVELS: (f64, f64) = (1e-6, 0.01);
 const SLOPE: (f64, f64) = (30.0, 2.0);
 /// Variance of the logarithm of the slope where the ceiling is known.
 const STRAIGHT: f64 = 0.1;
+/// Around the load that parts what held from what failed, an edge is looked for this closely: a share either way.
+const AROUND: f64 = 0.15;
+/// The slope that is begun with there.
+const STEEP: f64 = 100.0;
 /// An edge is taken to lie at least this share of the ceiling below it.
 const LEAST_GAP: f64 = 0.004;
 /// The line's bend is at least this, in logits per squared relative distance.
 const BEND: f64 = 10.0;
 /// A variance measured on few clumps is too low more often than too high: by this much over the number of clumps, found by
-/// simulation, and at most by the half.
-const CAUTION: (f64, f64) = (8.0, 0.4);
+/// simulation, and at most by this share.
+const CAUTION: (f64, f64) = (10.0, 0.6);
 /// Clumps of bad operations that make one degree of freedom: their sizes vary as exponential ones do.
 const CLUMPS: f64 = 1.2;
 /// Slopes that are thought of.
 const SLOPES: (f64, f64) = (3.0, 3e4);
-
-/// The throughput of a system that has more to do than it can, in operations a second.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Ceiling {
-    pub(super) rate: f64,
-    /// Its standard error, as a share.
-    pub(super) error: f64,
-}
-
-impl Ceiling {
-    /// Of the trials in which clearly less was done than asked for; `None` if there are none, or for users.
-    pub(super) fn of<'a>(trials: impl Iterator<Item = &'a TrialResult>, scale: Scale) -> Option<Ceiling> {
-        let (mut done, mut time) = (0.0, 0.0);
-        for trial in trials.filter(|_| scale == Scale::Rate) {
-            let here: f64 = trial.counted().iter().map(|window| window.done as f64).sum();
-            let took: f64 = trial.counted().iter().map(|window| window.length.as_secs_f64()).sum();
-            let asked = trial.trial.load * took;
-            if here > 0.0 && here < asked - 4.0 * asked.sqrt() && here < BUSY * asked {
-                (done, time) = (done + here, time + took);
-            }
-        }
-        (done > 0.0).then(|| Ceiling { rate: done / time, error: (1.0 / done + STARTING * STARTING).sqrt() })
-    }
-}
-
-/// Share of the throughput by which a short overload may be off: its first operations are not done at once.
-const STARTING: f64 = 0.01;
-
-/// Less than this share of what was asked for is done only where the system is busy all the time.
-const BUSY: f64 = 0.95;
 
 /// What is known of the edge of one predicate.
 #[derive(Clone, Debug)]
@@ -154,17 +89,38 @@ impl Fit {
             freedom: 2.0,
             time: 1.0,
         };
-        for _ in 0..4 {
-            fit.climb_all();
-            fit.measure_floor();
-            fit.measure_noise();
-        }
-        fit.climb_all();
+        fit.settle();
         if let Some(most) = ceiling.filter(|most| fit.measured && fit.best < most.rate * (1.0 - LEAST_GAP)) {
             fit.ceiling = Some(most);
             fit.climb((fit.best * 0.97).ln(), (fit.best * 1.03).ln());
         }
         Some(fit)
+    }
+
+    /// Noise and curve in turn, until they go together.
+    fn settle(&mut self) {
+        for _ in 0..4 {
+            self.climb_all();
+            self.measure_floor();
+            self.measure_noise();
+        }
+        self.climb_all();
+    }
+
+    /// The load that parts best what held from what failed, without any curve.
+    fn parting(&self) -> Option<f64> {
+        let Limit::Share(allowed) = self.limit else { return None };
+        let wrong = |edge: f64| -> f64 {
+            let of = |trial: &Evidence| {
+                let off = (trial.sum / trial.all / allowed).max(0.01).ln().clamp(-3.0, 3.0);
+                if (trial.load < edge) == (off > 0.0) { trial.all * off.abs() } else { 0.0 }
+            };
+            self.trials.iter().map(of).sum()
+        };
+        let mut loads: Vec<f64> = self.trials.iter().map(|trial| trial.load).collect();
+        loads.sort_by(f64::total_cmp);
+        let between = loads.windows(2).map(|pair| f64::midpoint(pair[0], pair[1]));
+        between.map(|edge| (wrong(edge), edge)).min_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
     }
 
     /// The most likely edge.
@@ -285,6 +241,14 @@ impl Fit {
         let loads = self.trials.iter().map(|trial| trial.load);
         let (low, high) = loads.fold((f64::INFINITY, 0.0_f64), |(a, b), load| (a.min(load), b.max(load)));
         self.climb((low / 2.0).ln(), (high * 2.0).ln());
+        // from the lowest to the highest load tried is so far that a steep curve lies between two steps of the scan
+        let Some(around) = self.parting() else { return };
+        let gentle = (self.least, self.best, self.slope);
+        self.slope = STEEP;
+        self.climb((around * (1.0 - AROUND)).ln(), (around * (1.0 + AROUND)).ln());
+        if gentle.0 <= self.least {
+            (self.least, self.best, self.slope) = gentle;
+        }
     }
 
     /// The most likely edge and slope between two logarithms of edges: a scan, four times closer each time.
@@ -342,15 +306,27 @@ impl Fit {
         }
     }
 
-    /// The share of bad operations well below the edge.
+    /// The share of bad operations below the edge, as far up as it stays level: a trial in which clearly more was bad is on
+    /// the way to the edge. Without it a share that is bad whatever the load looks like a gentle slope, and the edge is
+    /// looked for too low.
     fn measure_floor(&mut self) {
         let Limit::Share(allowed) = self.limit else { return };
-        let below = |trial: &&Evidence| trial.load < 0.6 * self.best && trial.load > 0.1 * self.best;
+        let below = |trial: &&Evidence| {
+            !trial.least && trial.load < LEVEL * self.best && trial.load > 0.1 * self.best
+        };
+        let mut trials: Vec<&Evidence> = self.trials.iter().filter(below).collect();
+        trials.sort_by(|a, b| a.load.total_cmp(&b.load));
         let (mut all, mut sum) = (0.0, 0.0);
-        for trial in self.trials.iter().filter(below) {
+        for trial in trials {
+            // two counts, compared by what both together say of their rate
+            let rate = (sum + trial.sum) / (all + trial.all);
+            let doubt = (rate * trial.all * (1.0 + trial.all / f64::max(all, 1.0))).sqrt();
+            if all * allowed > ENOUGH && trial.sum > sum / all * trial.all + SURE * doubt {
+                break;
+            }
             (all, sum) = (all + trial.all, sum + trial.sum);
         }
-        self.floor = if all * allowed > 5.0 { (sum / all / allowed).min(0.8) } else { 0.0 };
+        self.floor = if all * allowed > ENOUGH { (sum / all / allowed).min(0.8) } else { 0.0 };
     }
 
     /// Overdispersion from the windows near the edge, and from it the weight of each trial.

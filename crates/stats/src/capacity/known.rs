@@ -1,6 +1,7 @@
 //! What all trials together say about the edge: the lowest edge of several predicates.
 
-use super::fit::{Ceiling, Evidence, Fit};
+use super::evidence::{Ceiling, Evidence};
+use super::fit::Fit;
 use super::{Purpose, Role, Settings, TrialResult};
 
 /// The edges of some predicates and of the first of them to give way.

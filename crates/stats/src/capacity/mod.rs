@@ -22,6 +22,7 @@
 
 mod crisp;
 mod design;
+mod evidence;
 mod extra;
 mod finding;
 mod fit;

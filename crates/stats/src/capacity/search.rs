@@ -77,6 +77,8 @@ impl Search {
             }
             // the way down is looked for in a system that was just overloaded; only what a test leaves has to go
             Purpose::Descend => self.unwell = result.trial.settle > Ns::ZERO && !self.holds(&result),
+            // the next trial is short, too: what this one left behind would be taken for its own
+            Purpose::Grow | Purpose::Narrow => self.unwell = !self.holds(&result),
             _ => self.unwell = !self.holds(&result) && (result.ended_early || self.ends_badly(&result)),
         }
         self.extra.observe(&self.settings, &result, well);

@@ -1,0 +1,102 @@
+//! What one trial says about one predicate, and what overload says of the throughput.
+
+use super::{Limit, Reading, Scale, TrialResult};
+
+/// What one trial says about one predicate.
+#[derive(Clone, Debug)]
+pub(super) struct Evidence {
+    pub(super) load: f64,
+    /// Per window: the amount (operations, or 1) and the sum (bad ones, or the level as a ratio of its limit).
+    pub(super) windows: Vec<(f64, f64)>,
+    pub(super) all: f64,
+    pub(super) sum: f64,
+    /// Whether it only says that the share is at least what was seen: it was ended while things got worse.
+    pub(super) least: bool,
+}
+
+impl Evidence {
+    /// Of the counted windows of a trial; `None` if they say nothing. A trial in which nothing ended although much was
+    /// due says that all of it was bad.
+    pub(super) fn of(result: &TrialResult, index: usize, limit: Limit, scale: Scale) -> Option<Evidence> {
+        let windows: Vec<(f64, f64)> = result
+            .counted()
+            .iter()
+            .filter_map(|window| match (window.readings.get(index)?, limit) {
+                (Reading::Share { of, bad }, Limit::Share(_)) if *of > 0 => {
+                    Some((*of as f64, (*bad).min(*of) as f64))
+                }
+                (Reading::Level(value), Limit::Level(most)) if value.is_finite() => {
+                    Some((1.0, value.max(0.0) / most))
+                }
+                _ => None,
+            })
+            .collect();
+        let windows = match limit {
+            Limit::Share(_) if windows.is_empty() && result.silent(scale) => vec![(SILENT, SILENT)],
+            _ => windows,
+        };
+        let windows = match limit {
+            Limit::Share(_) if result.ended_early => ended(result, windows),
+            _ => windows,
+        };
+        let (all, sum) = windows.iter().fold((0.0, 0.0), |(all, sum), one| (all + one.0, sum + one.1));
+        (all > 0.0).then_some(Evidence {
+            load: result.trial.load,
+            windows,
+            all,
+            sum,
+            least: result.ended_early,
+        })
+    }
+}
+
+/// A trial that was ended because so much was bad: as if all the rest of its time had been good. It was ended in the worst
+/// of moments, and what was seen until then is more than the load would do to the system on the whole.
+fn ended(result: &TrialResult, mut windows: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    let counted = result.counted();
+    let length = |windows: &[super::Window]| windows.iter().map(|one| one.length.as_secs_f64()).sum::<f64>();
+    let whole = counted.len() == result.windows.len();
+    let planned = result.trial.length.as_secs_f64()
+        - if whole { 0.0 } else { length(&result.windows) - length(counted) };
+    let missing = (planned / length(counted).max(1e-9) - 1.0) * windows.len() as f64;
+    let (all, count) = (windows.iter().map(|one| one.0).sum::<f64>(), windows.len());
+    let rest = (missing.round() as usize).min(REST);
+    windows.extend(std::iter::repeat_n((all / count.max(1) as f64, 0.0), rest));
+    windows
+}
+
+/// Most windows that an ended trial can be short of.
+const REST: usize = 100_000;
+
+/// Operations that a silent trial counts for.
+const SILENT: f64 = 1000.0;
+
+/// The throughput of a system that has more to do than it can, in operations a second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Ceiling {
+    pub(super) rate: f64,
+    /// Its standard error, as a share.
+    pub(super) error: f64,
+}
+
+impl Ceiling {
+    /// Of the trials in which clearly less was done than asked for; `None` if there are none, or for users.
+    pub(super) fn of<'a>(trials: impl Iterator<Item = &'a TrialResult>, scale: Scale) -> Option<Ceiling> {
+        let (mut done, mut time) = (0.0, 0.0);
+        for trial in trials.filter(|_| scale == Scale::Rate) {
+            let here: f64 = trial.counted().iter().map(|window| window.done as f64).sum();
+            let took: f64 = trial.counted().iter().map(|window| window.length.as_secs_f64()).sum();
+            let asked = trial.trial.load * took;
+            if here > 0.0 && here < asked - 4.0 * asked.sqrt() && here < BUSY * asked {
+                (done, time) = (done + here, time + took);
+            }
+        }
+        (done > 0.0).then(|| Ceiling { rate: done / time, error: (1.0 / done + STARTING * STARTING).sqrt() })
+    }
+}
+
+/// Share of the throughput by which a short overload may be off: its first operations are not done at once.
+const STARTING: f64 = 0.01;
+
+/// Less than this share of what was asked for is done only where the system is busy all the time.
+const BUSY: f64 = 0.95;
