@@ -10,7 +10,7 @@ use super::seen::Verdict;
 /// An answer that takes this long is looked into first, seconds.
 const SLOW: f64 = 0.03;
 /// Of a lock that comes but once: share of its time between two askings.
-pub(super) const LOCK_STEP: f64 = 0.015;
+pub(super) const LOCK_STEP: f64 = 0.01;
 /// A stated wait of so many seconds is no rounded up fraction of one.
 const STATED: f64 = 3.0;
 /// Requests sent one behind the other before more are sent at once.
@@ -55,7 +55,7 @@ impl Prober {
         if let Some(wait) = stated.filter(|wait| *wait >= STATED && *wait < longest) {
             watches = vec![
                 Act::Watch { first, growth, longest: 0.9 * wait },
-                Act::Watch { first: 0.012 * wait, growth: 0.0, longest: 0.2 * wait },
+                Act::Watch { first: LOCK_STEP * wait, growth: 0.0, longest: 0.2 * wait },
                 Act::Watch { first: 0.1 * wait, growth, longest },
             ];
         }

@@ -217,6 +217,16 @@ impl Prober {
         self.options.keys.iter().map(|key| (*key, own_count(&rule, &log, *key))).collect()
     }
 
+    /// Whether what was sent to confirm it came as it says. Queues, caps and growing locks are read off directly.
+    fn foretold(&self, rule: &Rule) -> bool {
+        let needed = match rule.class {
+            Class::Concurrency | Class::LeakyQueue | Class::GrowingLock => 0,
+            Class::TokenBucket | Class::IntervalRefill => 3,
+            _ => 2,
+        };
+        self.confirmed >= needed
+    }
+
     /// What was found so far.
     pub fn finding(&self) -> Finding {
         let log = Log::new(&self.seen);
@@ -234,8 +244,12 @@ impl Prober {
                 Class::Concurrency | Class::LeakyQueue => 1.0 - share,
                 _ => self.belief.doubt(),
             }),
+            confirmed: rule.is_some_and(|(rule, _)| self.foretold(&rule)),
             others: if rule.is_some() { self.belief.classes() } else { Vec::new() },
             window: self.belief.range(|rule| rule.window),
+            locks: rule
+                .filter(|(rule, _)| rule.class == Class::GrowingLock)
+                .map_or_else(Vec::new, |_| super::locks::brackets(&self.seen)),
             keys: if rule.is_some() { self.keys() } else { Vec::new() },
             decided: self.decided,
             elapsed: end - self.begun,
