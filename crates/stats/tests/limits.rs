@@ -283,3 +283,34 @@ fn late_answers_make_no_false_certainty_about_a_bucket() {
 fn late_answers_make_no_false_certainty_about_refills() {
     never_surely_wrong(Rule { lump: 5, phase: 11.6, ..Rule::new(Class::IntervalRefill, 20, 4.0) }, 0..4);
 }
+
+#[test]
+fn a_queue_on_a_busy_machine_is_not_taken_for_a_cap() {
+    let (interval, places) = (0.1, 6.0);
+    let mut found = 0;
+    for seed in 0..30 {
+        let mut free = 0.0f64;
+        let server = move |_: u8, at: f64, _: usize| {
+            let delay = (free - at).max(0.0);
+            if delay > places * interval {
+                return Said { status: 429, ..Said::default() };
+            }
+            free = free.max(at) + interval;
+            Said { status: 200, delay, ..Said::default() }
+        };
+        let mut range = Range::new(server, 0.0005, 0.0002, 0.0002, seed);
+        range.held_up = (0.1, 0.15);
+        let mut now = 11.3;
+        let mut prober = Prober::new(Options { within: 60.0, seed, ..options() }, now);
+        while let Some(experiment) = prober.next(now) {
+            let (seen, end) = range.play(&experiment, now);
+            prober.observe(seen, end);
+            now = end;
+        }
+        let finding = prober.finding();
+        let class = finding.rule.filter(|_| finding.known()).map(|rule| rule.class);
+        assert!(matches!(class, None | Some(Class::LeakyQueue)), "seed {seed}: {finding:?}");
+        found += u64::from(class.is_some());
+    }
+    assert!(found >= 15, "found {found} of 30");
+}

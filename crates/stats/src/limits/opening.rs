@@ -130,6 +130,17 @@ impl Prober {
     }
 
     pub(super) fn after_waves(&mut self) -> Todo {
+        if let Some(interval) = places::one_by_one(self.batch()) {
+            if self.queued {
+                return self.over(Outcome::Unknown("those that pass leave one by one, but as of no queue"));
+            }
+            // a queue that was not seen as such, because something else held answers up, too
+            self.queued = true;
+            let many = self.options.lanes;
+            let all = Act::Burst { most: many, refusals: many, lanes: many };
+            let rest = Act::Wait(self.lanes as f64 * interval);
+            return (Stage::Queue, vec![rest, all], "many at once, to fill the queue");
+        }
         if let Some((limit, share)) = places::concurrency(&self.seen) {
             self.found(Rule::new(Class::Concurrency, limit, 1.0), share);
             self.decide_here();

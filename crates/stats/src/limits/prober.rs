@@ -92,6 +92,8 @@ pub struct Prober {
     pub(super) rounds: u32,
     pub(super) rule: Option<(Rule, f64)>,
     pub(super) outcome: Option<Outcome>,
+    /// A queue was looked for because those of a wave left one by one.
+    pub(super) queued: bool,
     /// Windows for which it was pressed on.
     pub(super) pressed: u64,
     /// Experiments since the doubt was gone that came out as expected.
@@ -119,6 +121,7 @@ impl Prober {
             rounds: 0,
             rule: None,
             outcome: None,
+            queued: false,
             pressed: 0,
             confirmed: 0,
             believed: None,
