@@ -241,3 +241,76 @@ fn unrelated_errors_do_not_hide_a_limiter() {
     let found = finding.rule.expect("a limiter");
     assert_eq!((found.class, found.limit), (Class::FixedFirst, 30), "{finding:?}");
 }
+
+/// Probes a server behind a machine that holds up the first request, and then one request in thirty.
+fn on_a_busy_machine(truth: Rule, seed: u64) -> Finding {
+    let mut range = Range::new(by_rule(truth, |_| 0), 0.0005, 0.0002, 0.0002, seed);
+    let mut now = 11.3;
+    let mut prober = Prober::new(Options { within: 150.0, press: 0, seed, ..Options::default() }, now);
+    range.held_up = (0.2, 0.6);
+    while let Some(experiment) = prober.next(now) {
+        let (seen, end) = range.play(&experiment, now);
+        range.held_up = (0.03, 0.4);
+        prober.observe(seen, end);
+        now = end;
+    }
+    prober.finding()
+}
+
+/// Probes a server that keeps to the rule with several seeds: nothing wrong may be told as if it were known.
+#[track_caller]
+fn never_surely_wrong(truth: Rule, seeds: std::ops::Range<u64>) {
+    let (mut known, all) = (0, seeds.end - seeds.start);
+    let mut wrong = Vec::new();
+    for seed in seeds {
+        let finding = on_a_busy_machine(truth, seed);
+        let found = finding.rule.filter(|_| finding.known());
+        known += u64::from(found.is_some());
+        if let Some(found) = found.filter(|found| !found.agrees(&truth, 0.05)) {
+            wrong.push((seed, found));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert!(2 * known >= all, "known {known} of {all}");
+}
+
+#[test]
+fn late_answers_make_no_false_certainty_about_a_bucket() {
+    never_surely_wrong(Rule::new(Class::TokenBucket, 10, 3.0), 0..4);
+}
+
+#[test]
+fn late_answers_make_no_false_certainty_about_refills() {
+    never_surely_wrong(Rule { lump: 5, phase: 11.6, ..Rule::new(Class::IntervalRefill, 20, 4.0) }, 0..4);
+}
+
+#[test]
+fn a_queue_on_a_busy_machine_is_not_taken_for_a_cap() {
+    let (interval, places) = (0.1, 6.0);
+    let mut found = 0;
+    for seed in 0..30 {
+        let mut free = 0.0f64;
+        let server = move |_: u8, at: f64, _: usize| {
+            let delay = (free - at).max(0.0);
+            if delay > places * interval {
+                return Said { status: 429, ..Said::default() };
+            }
+            free = free.max(at) + interval;
+            Said { status: 200, delay, ..Said::default() }
+        };
+        let mut range = Range::new(server, 0.0005, 0.0002, 0.0002, seed);
+        range.held_up = (0.1, 0.15);
+        let mut now = 11.3;
+        let mut prober = Prober::new(Options { within: 60.0, seed, ..options() }, now);
+        while let Some(experiment) = prober.next(now) {
+            let (seen, end) = range.play(&experiment, now);
+            prober.observe(seen, end);
+            now = end;
+        }
+        let finding = prober.finding();
+        let class = finding.rule.filter(|_| finding.known()).map(|rule| rule.class);
+        assert!(matches!(class, None | Some(Class::LeakyQueue)), "seed {seed}: {finding:?}");
+        found += u64::from(class.is_some());
+    }
+    assert!(found >= 15, "found {found} of 30");
+}

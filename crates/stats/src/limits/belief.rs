@@ -3,7 +3,7 @@
 use super::features::Features;
 use super::likelihood::{Particle, at_random};
 use super::rule::{Class, Rule};
-use super::search::{BEHIND, improve};
+use super::search::{BEHIND, improve, thin};
 use super::seen::Log;
 use crucible_core::Rng;
 
@@ -89,6 +89,16 @@ impl Belief {
             }
             if !surprised {
                 break;
+            }
+        }
+    }
+
+    /// Takes what another search of the same log has found.
+    pub(crate) fn join(&mut self, other: Belief) {
+        for (class, found) in other.populations {
+            if let Some((_, population)) = self.populations.iter_mut().find(|(own, _)| *own == class) {
+                population.extend(found);
+                thin(population);
             }
         }
     }

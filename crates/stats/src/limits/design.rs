@@ -8,7 +8,7 @@
 use super::acts::{Act, Next, Player};
 use super::belief::{Belief, Weighted};
 use super::headers::Hints;
-use super::likelihood::{log_probability, state_after};
+use super::likelihood::{SURPRISE, log_probability, state_after};
 use super::rule::{Class, Rule};
 use super::seen::{Log, Seen, Verdict};
 use super::state::State;
@@ -158,7 +158,7 @@ fn weigh(expected: &[(f64, bool)], rule: &Rule, begin: &State, noise: f64) -> f6
     let mut state = begin.clone();
     let mut sum = 0.0;
     for (at, passed) in expected {
-        sum += log_probability(state.margin(rule, *at), *passed, noise);
+        sum += log_probability(state.margin(rule, *at), *passed, noise, SURPRISE);
         if *passed {
             state.admit(rule, *at);
         } else {
@@ -175,7 +175,7 @@ fn against(expected: &[(f64, bool)], rule: &Rule, begin: &State, noise: f64, blu
     for (at, passed) in expected {
         let margin = state.margin(rule, *at);
         if (margin >= 0.0) != *passed && margin.abs() > blur {
-            sum -= log_probability(margin, *passed, noise);
+            sum -= log_probability(margin, *passed, noise, SURPRISE);
         }
         if *passed {
             state.admit(rule, *at);

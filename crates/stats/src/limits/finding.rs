@@ -49,10 +49,14 @@ pub struct Finding {
     /// Probability that two rules which explain all that was seen say different things: as long as it is not small, the
     /// figures are not settled.
     pub doubt: f64,
+    /// Whether further experiments came out as the rule foretold.
+    pub confirmed: bool,
     /// Classes that were weighed, the likeliest first.
     pub others: Vec<(Class, f64)>,
     /// Shortest and longest window that explains what was seen, seconds.
     pub window: (f64, f64),
+    /// Of a lock-out that grows: for each lock how long it lasted at least and at most, seconds; else empty.
+    pub locks: Vec<(f64, f64)>,
     /// For each variant of the request: above 5 it has a count of its own, below -5 it shares that of the plain one.
     pub keys: Vec<(u8, f64)>,
     /// When the class was known, seconds since the begin.
@@ -77,9 +81,9 @@ pub struct Finding {
 const KNOWN: (f64, f64) = (0.95, 0.05);
 
 impl Finding {
-    /// Whether class and figures of a limiter are known.
+    /// Whether class and figures of a limiter are known, and have foretold what came then.
     pub fn known(&self) -> bool {
-        self.rule.is_some() && self.probability >= KNOWN.0 && self.doubt <= KNOWN.1
+        self.rule.is_some() && self.confirmed && self.probability >= KNOWN.0 && self.doubt <= KNOWN.1
     }
 
     /// Windows that it took to know the class.
@@ -88,8 +92,8 @@ impl Finding {
         (rule.class != Class::Concurrency).then_some(self.decided? / rule.memory())
     }
 
-    /// Whether a header lies.
+    /// Whether a header lies; what is not known itself calls nobody a liar.
     pub fn lies(&self) -> bool {
-        self.headers.iter().any(|told| !told.true_enough)
+        self.known() && self.headers.iter().any(|told| !told.true_enough)
     }
 }

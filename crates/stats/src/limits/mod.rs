@@ -13,6 +13,7 @@ mod finding;
 mod headers;
 mod honesty;
 mod likelihood;
+mod locks;
 mod opening;
 mod places;
 mod prober;
@@ -23,6 +24,7 @@ mod seek;
 mod seen;
 pub mod sim;
 mod state;
+mod walk;
 
 pub use acts::{Act, Next, Player};
 pub use design::Experiment;

@@ -10,7 +10,7 @@ use super::seen::Verdict;
 /// An answer that takes this long is looked into first, seconds.
 const SLOW: f64 = 0.03;
 /// Of a lock that comes but once: share of its time between two askings.
-pub(super) const LOCK_STEP: f64 = 0.015;
+pub(super) const LOCK_STEP: f64 = 0.01;
 /// A stated wait of so many seconds is no rounded up fraction of one.
 const STATED: f64 = 3.0;
 /// Requests sent one behind the other before more are sent at once.
@@ -55,7 +55,7 @@ impl Prober {
         if let Some(wait) = stated.filter(|wait| *wait >= STATED && *wait < longest) {
             watches = vec![
                 Act::Watch { first, growth, longest: 0.9 * wait },
-                Act::Watch { first: 0.012 * wait, growth: 0.0, longest: 0.2 * wait },
+                Act::Watch { first: LOCK_STEP * wait, growth: 0.0, longest: 0.2 * wait },
                 Act::Watch { first: 0.1 * wait, growth, longest },
             ];
         }
@@ -130,6 +130,17 @@ impl Prober {
     }
 
     pub(super) fn after_waves(&mut self) -> Todo {
+        if let Some(interval) = places::one_by_one(self.batch()) {
+            if self.queued {
+                return self.over(Outcome::Unknown("those that pass leave one by one, but as of no queue"));
+            }
+            // a queue that was not seen as such, because something else held answers up, too
+            self.queued = true;
+            let many = self.options.lanes;
+            let all = Act::Burst { most: many, refusals: many, lanes: many };
+            let rest = Act::Wait(self.lanes as f64 * interval);
+            return (Stage::Queue, vec![rest, all], "many at once, to fill the queue");
+        }
         if let Some((limit, share)) = places::concurrency(&self.seen) {
             self.found(Rule::new(Class::Concurrency, limit, 1.0), share);
             self.decide_here();

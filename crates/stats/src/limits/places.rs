@@ -72,6 +72,34 @@ pub(crate) fn queue(batch: &[Seen]) -> Queue {
     }
 }
 
+/// The time between two that leave, if those of most waves left one by one: so does a queue, while a cap on those under
+/// way lets them run together.
+pub(crate) fn one_by_one(batch: &[Seen]) -> Option<f64> {
+    let mut waves: Vec<Vec<Seen>> = Vec::new();
+    for seen in batch.iter().filter(|seen| seen.verdict != Verdict::Broken) {
+        match waves.last_mut() {
+            // sent before the first of them was answered that had to wait
+            Some(wave) if wave.iter().all(|other| other.answered > seen.sent || refused(other)) => {
+                wave.push(seen.clone());
+            }
+            _ => waves.push(vec![seen.clone()]),
+        }
+    }
+    waves.retain(|wave| passed(wave).count() >= LEAVING);
+    let even = waves.iter().filter_map(|wave| match queue(wave) {
+        Queue::Known(interval, _) | Queue::Longer(interval) => Some(interval),
+        Queue::None => None,
+    });
+    let even: Vec<f64> = even.filter(|interval| *interval > LEAST_DELAY).collect();
+    (!even.is_empty() && 2 * even.len() > waves.len()).then(|| median(even))
+}
+
+fn refused(seen: &Seen) -> bool {
+    seen.verdict == Verdict::Refused
+}
+
+/// Fewest of a wave that passed, to see how they left.
+const LEAVING: usize = 4;
 /// Fewest waves that were refused in part.
 const WAVES: usize = 3;
 

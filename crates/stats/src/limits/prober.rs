@@ -92,6 +92,8 @@ pub struct Prober {
     pub(super) rounds: u32,
     pub(super) rule: Option<(Rule, f64)>,
     pub(super) outcome: Option<Outcome>,
+    /// A queue was looked for because those of a wave left one by one.
+    pub(super) queued: bool,
     /// Windows for which it was pressed on.
     pub(super) pressed: u64,
     /// Experiments since the doubt was gone that came out as expected.
@@ -119,6 +121,7 @@ impl Prober {
             rounds: 0,
             rule: None,
             outcome: None,
+            queued: false,
             pressed: 0,
             confirmed: 0,
             believed: None,
@@ -217,6 +220,16 @@ impl Prober {
         self.options.keys.iter().map(|key| (*key, own_count(&rule, &log, *key))).collect()
     }
 
+    /// Whether what was sent to confirm it came as it says. Queues, caps and growing locks are read off directly.
+    fn foretold(&self, rule: &Rule) -> bool {
+        let needed = match rule.class {
+            Class::Concurrency | Class::LeakyQueue | Class::GrowingLock => 0,
+            Class::TokenBucket | Class::IntervalRefill => 3,
+            _ => 2,
+        };
+        self.confirmed >= needed
+    }
+
     /// What was found so far.
     pub fn finding(&self) -> Finding {
         let log = Log::new(&self.seen);
@@ -234,8 +247,12 @@ impl Prober {
                 Class::Concurrency | Class::LeakyQueue => 1.0 - share,
                 _ => self.belief.doubt(),
             }),
+            confirmed: rule.is_some_and(|(rule, _)| self.foretold(&rule)),
             others: if rule.is_some() { self.belief.classes() } else { Vec::new() },
             window: self.belief.range(|rule| rule.window),
+            locks: rule
+                .filter(|(rule, _)| rule.class == Class::GrowingLock)
+                .map_or_else(Vec::new, |_| super::locks::brackets(&self.seen)),
             keys: if rule.is_some() { self.keys() } else { Vec::new() },
             decided: self.decided,
             elapsed: end - self.begun,

@@ -181,7 +181,7 @@ pub(crate) fn middle(best: &Particle, log: &Log, rng: &mut Rng) -> Rule {
 }
 
 /// Keeps the best of each cell of the figures, and of the cells a spread that begins with the best.
-fn thin(kept: &mut Vec<Particle>) {
+pub(crate) fn thin(kept: &mut Vec<Particle>) {
     kept.sort_by(|a, b| b.fit.total_cmp(&a.fit));
     let best = kept.first().map_or(0.0, |particle| particle.fit);
     let mut cells: HashSet<Cell> = HashSet::new();

@@ -2,8 +2,11 @@
 //! a second limit, and asking as somebody else.
 
 use super::acts::Act;
+use super::belief::Belief;
 use super::design::{Experiment, LADDER, Means, choose, refine};
 use super::finding::Outcome;
+use super::likelihood::surprises_after;
+use super::locks::brackets;
 use super::opening::LOCK_STEP;
 use super::prober::{Prober, Stage, Todo};
 use super::rule::{Class, LOCKS, Rule};
@@ -23,6 +26,10 @@ const LATER: f64 = 4.0;
 const FINEST: f64 = 4.0;
 /// What must be left of the time within which it is to be known, in windows.
 const LEAST_LEFT: f64 = 0.3;
+/// Shortest and longest rest of a confirmation, in windows.
+const RESTS: (f64, f64) = (2.1, 2.6);
+/// Share of the time between two instants at which more is let through, for which a confirmation waits at a time.
+const GRAIN: f64 = 0.08;
 /// Experiments of one search.
 const ROUNDS: u32 = 24;
 
@@ -45,7 +52,8 @@ impl Prober {
         // what comes otherwise than was believed is to be confirmed anew
         let share = 2.0 * self.belief.share;
         let news = self.believed.replace(best).is_some_and(|believed| !believed.agrees(&best, share));
-        let searching = self.stage != Stage::Press || doubt > 5.0 * DECIDED || news;
+        let foreseen = self.confirmed == 0 || self.foreseen(&log, &best);
+        let searching = self.stage != Stage::Press || doubt > 5.0 * DECIDED || news || !foreseen;
         if searching && self.stage == Stage::Press {
             self.rounds = 0;
         }
@@ -55,7 +63,8 @@ impl Prober {
         } else if news {
             (self.confirmed, self.decided) = (1, Some(now - self.begun));
         } else {
-            self.confirmed += 1;
+            // the same rule, but it did not foresee the last answers: confirmed anew, too
+            self.confirmed = if foreseen { self.confirmed + 1 } else { 1 };
             self.decided.get_or_insert(now - self.begun);
         }
         // a lock-out that grows is known when it has stopped growing, and not before
@@ -65,6 +74,14 @@ impl Prober {
         };
         if searching && more && self.rounds < ROUNDS {
             self.rounds += 1;
+            if let Some(experiment) = self.experiment(&log, &best, doubt, now) {
+                return Some(experiment);
+            }
+        }
+        if searching && self.rounds < ROUNDS && self.rivals(&log, &best, share) {
+            // another rule explains as much, and is looked at with the next experiment
+            self.rounds += 1;
+            let doubt = self.belief.doubt();
             if let Some(experiment) = self.experiment(&log, &best, doubt, now) {
                 return Some(experiment);
             }
@@ -84,7 +101,9 @@ impl Prober {
         let [soon, late] = [budget, LATER * budget].map(|budget| within.min(self.begun + budget));
         let again = self.again();
         if best.class == Class::GrowingLock {
-            return Some(next_lock(best, within));
+            // no lock is shorter than the one before
+            let last = best.seen_locks().last().unwrap_or(0.0);
+            return (within - now > last).then(|| next_lock(best, within));
         }
         for end in [soon, late] {
             if doubt <= DECIDED || end - now < LEAST_LEFT * memory || self.pressed > 0 && end < late {
@@ -104,7 +123,34 @@ impl Prober {
                 return chosen;
             }
         }
-        (late - now > LEAST_LEFT * memory).then(|| confirm(best, self.lanes, late, &mut self.rng))
+        let (times, lanes) = (self.confirmed, self.lanes);
+        let trip = self.trip();
+        (late - now > LEAST_LEFT * memory).then(|| confirm(best, times, (lanes, trip), late, &mut self.rng))
+    }
+
+    /// Whether the last answers came as what is still believed says, but for one for each that came late.
+    fn foreseen(&self, log: &Log, best: &Rule) -> bool {
+        let first = self.batch().iter().map(|seen| seen.sent).fold(f64::INFINITY, f64::min);
+        let late = log.events.iter().filter(|event| event.at >= first && event.late > 0.0).count();
+        surprises_after(best, log, first) <= late as u32
+    }
+
+    /// Searches once more from the beginning, without what was believed on the way here, and takes what that finds
+    /// into account; whether it doubts the best rule.
+    fn rivals(&mut self, log: &Log, best: &Rule, share: f64) -> bool {
+        if best.class == Class::GrowingLock {
+            return false;
+        }
+        let mut fresh = Belief::new();
+        fresh.share = self.belief.share;
+        fresh.update(log, &mut self.rng);
+        self.belief.join(fresh);
+        let doubts = self.belief.doubt() > DECIDED
+            || self.belief.best().is_some_and(|found| !found.rule.agrees(best, share));
+        if doubts {
+            (self.confirmed, self.decided, self.believed) = (0, None, None);
+        }
+        doubts
     }
 
     /// Why the last experiments were made, and how often in a row for that reason.
@@ -131,7 +177,14 @@ impl Prober {
             return;
         }
         self.decided.get_or_insert(now - self.begun);
-        self.rule = Some((middle(best, &log, &mut self.rng), *share));
+        let mut rule = middle(best, &log, &mut self.rng);
+        if rule.class == Class::GrowingLock {
+            for (lock, (low, high)) in rule.locks.iter_mut().zip(brackets(&self.seen)) {
+                *lock = 0.5 * (low + high);
+            }
+            rule.window = rule.locks[0];
+        }
+        self.rule = Some((rule, *share));
     }
 
     /// Presses on for some windows: a second limit shows only under lasting pressure.
@@ -202,19 +255,33 @@ fn next_lock(rule: &Rule, end: f64) -> Experiment {
 
 /// Experiments that must come out as expected, after the doubt is gone.
 fn confirmations(rule: &Rule) -> u32 {
-    if rule.class == Class::TwoTier { 2 } else { 1 }
+    match rule.class {
+        Class::TwoTier => 2,
+        // each rest begins what is counted from it anew
+        Class::TokenBucket | Class::IntervalRefill => 3,
+        Class::FixedWall | Class::FixedFirst | Class::SlidingLog | Class::SlidingCounter => 2,
+        _ => 1,
+    }
 }
 
-/// An experiment that no belief has chosen: what is believed must foresee it.
-fn confirm(rule: &Rule, lanes: u64, end: f64, rng: &mut Rng) -> Experiment {
+/// An experiment that no belief has chosen: what is believed must foresee it. The first ones rest for longer than is
+/// believed to be necessary: whoever rests for the window of a wrong rule gets what it says, again and again.
+fn confirm(rule: &Rule, times: u32, (lanes, trip): (u64, f64), end: f64, rng: &mut Rng) -> Experiment {
     let scale = rule.memory();
-    let all = Act::Burst { most: 2 * rule.limit + 5, refusals: 2, lanes };
-    let mut acts = vec![Act::Wait((0.3 + 0.6 * rng.unit()) * scale)];
+    let all = Act::Burst { most: 3 * rule.limit + 5, refusals: 2, lanes };
+    let rests = confirmations(rule) > 1 && rule.class != Class::TwoTier && times < confirmations(rule);
+    let rest = if rests { RESTS.0 + (RESTS.1 - RESTS.0) * rng.unit() } else { 0.3 + 0.6 * rng.unit() };
+    let mut acts = vec![Act::Wait(rest * scale)];
     if rule.class == Class::TwoTier {
         let times = rule.second.limit.div_ceil(rule.limit).min(40);
         acts.extend((0..times).flat_map(|_| [all, Act::Wait(1.03 * rule.window)]));
     }
-    let watch = Act::Watch { first: 0.02 * scale, growth: 0.0, longest: 1.2 * scale };
+    // fine enough to tell at which instant of its pause the next one is let through
+    let step = (0.02 * scale).min(GRAIN * rule.grain()).max(4.0 * trip);
+    let watch = Act::Watch { first: step, growth: 0.0, longest: 1.2 * scale };
     acts.extend([all, watch, all]);
+    if rests && rule.grain() < 0.5 * scale {
+        acts.extend([Act::Wait(0.37 * scale), all, watch, all]);
+    }
     Experiment { acts, end, about: "whether it comes as expected" }
 }

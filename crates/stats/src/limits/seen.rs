@@ -45,6 +45,8 @@ pub(crate) struct Event {
     pub passed: bool,
     /// Typical error of `at`, seconds: more for an answer that took unusually long.
     pub noise: f64,
+    /// By how much it may have arrived late, seconds; 0 for an answer that took as long as others.
+    pub late: f64,
 }
 
 /// All that was seen, in the order of arrival, as far as models can use it.
@@ -59,6 +61,8 @@ pub(crate) struct Log {
 const BLUR: (f64, f64) = (0.15, 0.001);
 /// Share of the time that an answer took longer than others of its kind by which its arrival is blurred.
 const LATE: f64 = 0.6;
+/// An answer is late beyond so many times the noise.
+const UNUSUAL: f64 = 3.0;
 
 impl Log {
     pub(crate) fn new(seen: &[Seen]) -> Log {
@@ -81,6 +85,7 @@ impl Log {
                     key: s.key,
                     passed: s.verdict == Verdict::Passed,
                     noise: noise + LATE * late,
+                    late: if late > UNUSUAL * noise { late } else { 0.0 },
                 }
             })
             .collect();

@@ -32,6 +32,8 @@ pub struct Range<F> {
     pub service: f64,
     /// Share of requests that fail for reasons of their own.
     pub errors: f64,
+    /// Share of requests that a busy machine holds up, and the longest time, before they arrive or on the way back.
+    pub held_up: (f64, f64),
     /// Source of the jitter.
     pub rng: Rng,
     /// Requests under way: when they end at the server.
@@ -47,6 +49,7 @@ impl<F: FnMut(u8, f64, usize) -> Said> Range<F> {
             jitter,
             service,
             errors: 0.0,
+            held_up: (0.0, 0.0),
             rng: Rng::new(seed, "range", 0),
             busy: Vec::new(),
         }
@@ -58,8 +61,9 @@ impl<F: FnMut(u8, f64, usize) -> Said> Range<F> {
         let (mut now, mut all) = (now, Vec::new());
         while let Next::Fire { at, count, key } = player.next(now) {
             let sent = at.max(now);
-            let mut arrivals: Vec<f64> =
-                (0..count).map(|_| sent + 0.5 * self.trip + self.jitter * self.rng.unit()).collect();
+            let mut arrivals: Vec<f64> = (0..count)
+                .map(|_| sent + 0.5 * self.trip + self.jitter * self.rng.unit() + self.hold())
+                .collect();
             arrivals.sort_by(f64::total_cmp);
             let answers: Vec<Seen> = arrivals.into_iter().map(|at| self.request(key, sent, at)).collect();
             now = answers.iter().map(|seen| seen.answered).fold(now, f64::max);
@@ -69,9 +73,18 @@ impl<F: FnMut(u8, f64, usize) -> Said> Range<F> {
         (all, now)
     }
 
+    /// Nearly always nothing; else mostly short, at times up to the longest.
+    fn hold(&mut self) -> f64 {
+        let (share, longest) = self.held_up;
+        if share == 0.0 || self.rng.unit() >= share {
+            return 0.0;
+        }
+        longest * self.rng.unit().powi(2)
+    }
+
     fn request(&mut self, key: u8, sent: f64, arrived: f64) -> Seen {
         self.busy.retain(|end| *end > arrived);
-        let back = 0.5 * self.trip + self.jitter * self.rng.unit();
+        let back = 0.5 * self.trip + self.jitter * self.rng.unit() + self.hold();
         let said = if self.rng.unit() < self.errors {
             Said { status: if self.rng.unit() < 0.5 { 0 } else { 500 }, ..Said::default() }
         } else {

@@ -16,13 +16,37 @@ pub(crate) const FAR: f64 = 1e9;
 pub(crate) enum State {
     Wall(Wall),
     Two(Wall, Wall),
-    First { begin: f64, used: u64 },
-    Lock { begin: f64, used: u64, until: Option<f64> },
-    Grow { used: u64, until: f64 },
-    Log { counted: Vec<f64> },
-    Counter { index: i64, before: u64, now: u64 },
-    Bucket { full_at: f64 },
-    Refill { index: i64, tokens: u64, begun: bool },
+    First {
+        begin: f64,
+        used: u64,
+    },
+    Lock {
+        begin: f64,
+        used: u64,
+        until: Option<f64>,
+    },
+    Grow {
+        used: u64,
+        until: f64,
+    },
+    Log {
+        counted: Vec<f64>,
+    },
+    Counter {
+        index: i64,
+        before: u64,
+        now: u64,
+    },
+    /// `from`: the last request that found it full.
+    Bucket {
+        full_at: f64,
+        from: f64,
+    },
+    Refill {
+        index: i64,
+        tokens: u64,
+        begun: bool,
+    },
     Always,
 }
 
@@ -38,6 +62,12 @@ impl Wall {
 
     fn margin(&self, tier: &Tier, at: f64) -> f64 {
         if self.used < tier.limit { FAR } else { at - (tier.phase + (self.index + 1) as f64 * tier.window) }
+    }
+
+    /// A request at `at` was refused although there seemed to be room: the window is used up, whatever used it.
+    pub(crate) fn exhaust(&mut self, rule: &Rule, at: f64) {
+        let index = index(at, rule.phase, rule.window).max(self.index);
+        *self = Wall { index, used: rule.limit };
     }
 
     fn admit(&mut self, tier: &Tier, at: f64) {
@@ -71,7 +101,7 @@ impl State {
             Class::GrowingLock => State::Grow { used: 0, until: -FAR },
             Class::SlidingLog | Class::LogWithRejects => State::Log { counted: Vec::new() },
             Class::SlidingCounter => State::Counter { index: i64::MIN / 2, before: 0, now: 0 },
-            Class::TokenBucket | Class::Spacing => State::Bucket { full_at: -FAR },
+            Class::TokenBucket | Class::Spacing => State::Bucket { full_at: -FAR, from: -FAR },
             Class::IntervalRefill => State::Refill { index: 0, tokens: rule.limit, begun: false },
             Class::LeakyQueue | Class::Concurrency => State::Always,
         }
@@ -107,7 +137,7 @@ impl State {
                 Some(oldest) => at - (counted[oldest] + rule.window),
             },
             State::Counter { index, before, now } => counter_margin(rule, (*index, *before, *now), at),
-            State::Bucket { full_at } => {
+            State::Bucket { full_at, .. } => {
                 let interval = rule.window / rule.limit as f64;
                 (at - (full_at - (rule.limit - 1) as f64 * interval)).min(FAR)
             }
@@ -157,7 +187,12 @@ impl State {
                 *last = index;
                 *now += 1;
             }
-            State::Bucket { full_at } => *full_at = full_at.max(at) + rule.window / rule.limit as f64,
+            State::Bucket { full_at, from } => {
+                if *full_at <= at {
+                    *from = at;
+                }
+                *full_at = full_at.max(at) + rule.window / rule.limit as f64;
+            }
             State::Refill { index: last, tokens, begun } => {
                 let mut index = index(at, rule.phase, lump_interval(rule));
                 if *begun {

@@ -18,6 +18,8 @@ pub(super) struct Told<'a> {
 
 /// Likelihood ratio, as a logarithm, beyond which a key is decided.
 const KEY: f64 = 5.0;
+/// A lock that is known to this share is not told with its bracket.
+const SHARP: f64 = 0.02;
 /// Column at which values begin, and the width of all.
 const INDENT: usize = 15;
 const WIDTH: usize = 79;
@@ -156,6 +158,16 @@ impl Told<'_> {
         if first && rule.class != Class::GrowingLock && high > low * 1.001 {
             row("window", format!("between {} and {}", seconds(low), seconds(high)));
         }
+        for (low, high) in finding.locks.iter().filter(|(low, high)| high - low > SHARP * low) {
+            row(
+                "lock",
+                format!(
+                    "between {} and {}; its end was not seen more exactly",
+                    seconds(*low),
+                    seconds(*high)
+                ),
+            );
+        }
         if !finding.known() {
             row("note", "this is not settled; --within allows more time".into());
         }
@@ -188,7 +200,12 @@ impl Told<'_> {
             row("key", format!("{label}: {says}"));
         }
         for told in &finding.headers {
-            let word = if told.true_enough { "true" } else { "A LIE" };
+            let word = match (told.true_enough, finding.known()) {
+                (true, _) => "true",
+                (false, true) => "A LIE",
+                // what is not settled calls nobody a liar
+                (false, false) => "not the same, but neither is it settled",
+            };
             row("header", format!("{} says {}; it is {}: {word}", told.field, told.says, told.is));
         }
         if finding.headers.is_empty() {
@@ -256,12 +273,14 @@ impl Told<'_> {
             "probability": finding.probability,
             "classes": finding.others.iter().map(|(c, p)| json!({"class": c.word(), "probability": p})).collect::<Vec<_>>(),
             "window_between_seconds": [finding.window.0, finding.window.1],
+            "locks_between_seconds": finding.locks.iter().map(|(low, high)| [*low, *high]).collect::<Vec<_>>(),
             "keys": keys,
             "headers": finding.headers.iter().map(|told| json!({
-                "field": told.field, "says": told.says, "is": told.is, "true": told.true_enough,
+                "field": told.field, "says": told.says, "is": told.is,
+                "true": (told.true_enough || finding.known()).then_some(told.true_enough),
             })).collect::<Vec<_>>(),
             "windows_used": finding.windows(), "requests": finding.requests,
-            "elapsed_seconds": finding.elapsed, "known": finding.known(), "doubt": finding.doubt, "fastest_per_second": finding.rate,
+            "elapsed_seconds": finding.elapsed, "known": finding.known(), "confirmed": finding.confirmed, "doubt": finding.doubt, "fastest_per_second": finding.rate,
             "statuses": finding.statuses.iter().map(|(s, n)| json!({"status": s, "count": n})).collect::<Vec<_>>(),
             "pressed_for_second_limit": finding.pressed,
             "experiments": finding.steps.iter().map(|step| json!({
