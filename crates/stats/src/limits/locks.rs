@@ -11,7 +11,10 @@ pub(crate) fn brackets(seen: &[Seen]) -> Vec<(f64, f64)> {
     let (mut all, mut begun, mut refused): (_, Option<&Seen>, Option<f64>) = (Vec::new(), None, None);
     for seen in seen.iter().filter(|seen| seen.key == 0) {
         match (seen.verdict, begun) {
-            (Verdict::Refused, Some(_)) => refused = Some(refused.map_or(seen.sent, |at| at.max(seen.sent))),
+            // of what was under way at once nobody knows which came first
+            (Verdict::Refused, Some(begin)) if seen.sent >= begin.answered => {
+                refused = Some(refused.map_or(seen.sent, |at| at.max(seen.sent)));
+            }
             (Verdict::Passed, Some(begin)) => {
                 if let Some(last) = refused.take() {
                     all.push(((last - begin.answered).max(0.0), seen.answered - begin.sent));
@@ -40,6 +43,7 @@ mod tests {
         let seen = [
             one(0.0, 0.1, Passed),
             one(1.0, 1.5, Passed),
+            one(1.2, 1.3, Refused),
             one(2.0, 2.1, Refused),
             // its answer came late, but it was sent when the lock held
             one(9.0, 12.0, Refused),
