@@ -22,20 +22,7 @@ const WORKERS: usize = 8;
 const SERVICE: f64 = 0.010;
 const LIMIT: f64 = 0.100;
 
-/// Requests at once that keep all workers busy while the system's own part is measured.
-const BUSY: &str = "64";
 const TRIES: usize = 5;
-
-/// What a request holds its worker for beside its service time, in seconds: the work of its own, and what the system needs to
-/// wake up and to hand the worker on. It is part of the service time of the queue, so it is measured, on the same system with a
-/// fixed service time: busy all the time it ends `workers / (service + own)` requests a second.
-fn own_part(settings: &Settings) -> Result<f64, Failure> {
-    let workers = format!("workers={WORKERS}");
-    let ground = Ground::start(settings, "stories", &[&workers, "service=fixed:10ms"])?;
-    let told = settings.product.bench(&[&url(&ground), "-c", BUSY, "-d", "10s"], None)?;
-    let rate = told.figure("all/requests_per_second")?;
-    Ok((WORKERS as f64 / rate - SERVICE).max(0.0))
-}
 
 /// The feed, which is answered from memory.
 fn url(ground: &Ground) -> String {
@@ -43,10 +30,7 @@ fn url(ground: &Ground) -> String {
 }
 
 fn queue(settings: &Settings) -> Result<Vec<Row>, Failure> {
-    let own = own_part(settings)?;
-    let mean = SERVICE + own;
-    eprintln!("  a worker is held for {:.0} us beside its service time", own * 1e6);
-    let truth = edge(0.01, 1.0, WORKERS as f64 / mean, |rate| mmc_slower(WORKERS, mean, rate, LIMIT));
+    let truth = edge(0.01, 1.0, WORKERS as f64 / SERVICE, |rate| mmc_slower(WORKERS, SERVICE, rate, LIMIT));
     let tries = settings.tries.unwrap_or(TRIES);
     let (mut worst, mut held) = (0.0_f64, 0);
     for turn in 0..tries {
@@ -62,7 +46,7 @@ fn queue(settings: &Settings) -> Result<Vec<Row>, Failure> {
         worst = worst.max((estimate / truth - 1.0).abs());
         held += usize::from(low <= truth && truth <= high);
     }
-    let claim = format!("M/M/8 of {:.2} ms, p99 <= 100 ms: {truth:.0}/s", 1e3 * mean);
+    let claim = format!("M/M/8 of 10 ms, p99 <= 100 ms: {truth:.0}/s");
     let measured = format!("off by {:.2} % at most, {tries} of {tries} tries", 100.0 * worst);
     Ok(vec![
         Row::new(claim, measured, "within 3 %", worst <= 0.03),
