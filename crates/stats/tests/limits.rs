@@ -99,18 +99,23 @@ fn two_tiers() {
     check(Rule { phase: 0.3, second, ..Rule::new(Class::TwoTier, 8, 1.5) });
 }
 
-#[test]
-fn a_queue_that_holds_requests_back() {
-    let (interval, places) = (0.05, 10.0);
+/// Lets one request pass each interval and makes so many wait.
+fn holding_back(interval: f64, places: f64) -> impl FnMut(u8, f64, usize) -> Said + 'static {
     let mut free = 0.0f64;
-    let server = move |_: u8, at: f64, _: usize| {
+    move |_, at, _| {
         let delay = (free - at).max(0.0);
         if delay > places * interval {
             return Said { status: 429, ..Said::default() };
         }
         free = free.max(at) + interval;
         Said { status: 200, delay, ..Said::default() }
-    };
+    }
+}
+
+#[test]
+fn a_queue_that_holds_requests_back() {
+    let (interval, places) = (0.05, 10.0);
+    let server = holding_back(interval, places);
     let finding = probe(server, 0.002, options());
     let found = finding.rule.expect("a queue");
     assert_eq!((found.class, found.lump), (Class::LeakyQueue, 10), "{finding:?}");
@@ -289,15 +294,7 @@ fn a_queue_on_a_busy_machine_is_not_taken_for_a_cap() {
     let (interval, places) = (0.1, 6.0);
     let mut found = 0;
     for seed in 0..30 {
-        let mut free = 0.0f64;
-        let server = move |_: u8, at: f64, _: usize| {
-            let delay = (free - at).max(0.0);
-            if delay > places * interval {
-                return Said { status: 429, ..Said::default() };
-            }
-            free = free.max(at) + interval;
-            Said { status: 200, delay, ..Said::default() }
-        };
+        let server = holding_back(interval, places);
         let mut range = Range::new(server, 0.0005, 0.0002, 0.0002, seed);
         range.held_up = (0.1, 0.15);
         let mut now = 11.3;
