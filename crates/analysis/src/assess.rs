@@ -10,7 +10,8 @@ use crucible_core::Ns;
 /// is no answer of the target. The rest is for the whole.
 const OF_PARTS: &[&str] = &["local"];
 
-/// Judges a run by all criteria. The verdict is the worst of all judgements; a run without tests is inconclusive.
+/// Judges a run by all criteria. The verdict is the worst of all judgements; a run without tests is inconclusive
+/// unless it is an experiment.
 /// A pure function of the view, and so of the record.
 pub fn assess(view: &RunView) -> Assessment {
     let experiment = !view.started.experiment.is_empty();
@@ -42,7 +43,11 @@ pub fn assess(view: &RunView) -> Assessment {
             Scope::Test(_) => Vec::new(),
         })
         .collect();
-    let of_tests = Verdict::worst(tests.iter().map(|test| test.verdict));
+    // a search may be made of single requests, without tests
+    let of_tests = match tests.as_slice() {
+        [] if experiment => Verdict::Pass,
+        tests => Verdict::worst(tests.iter().map(|test| test.verdict)),
+    };
     let verdict = Verdict::worst(run.iter().map(|j| j.verdict)).max(of_tests);
     Assessment { verdict, tests, run }
 }

@@ -5,9 +5,9 @@
 mod common;
 
 use common::{Op, Run, ms, only, started};
-use crucible_analysis::{Assessment, Verdict};
+use crucible_analysis::{Assessment, RunView, Verdict, assess};
 use crucible_core::{ErrorClass, Ns};
-use crucible_record::{Finding, RunEvent, RunStarted};
+use crucible_record::{Finding, Finished, RunEvent, RunStarted, StopReason};
 
 /// A search whose only trial failed, as most do that look for an edge.
 fn search(ops: impl Fn(u64) -> Vec<Op>, finding: Option<(&str, &str)>) -> Assessment {
@@ -38,6 +38,22 @@ fn the_finding_is_the_verdict() {
         assert_eq!(assessment.verdict, verdict, "{assessment:#?}");
         assert_eq!(only(&assessment, "experiment").why, "so it is");
     }
+}
+
+#[test]
+fn a_search_of_single_requests_needs_no_tests() {
+    let of = |experiment: &str| {
+        let mut view = RunView::new(RunStarted { experiment: experiment.into(), ..RunStarted::default() });
+        let (kind, verdict) = ("limits".to_owned(), "pass".to_owned());
+        view.apply(&RunEvent::Finding(Finding { kind, verdict, ..Finding::default() }));
+        view.apply(&RunEvent::Finished(Finished {
+            at: Ns(1),
+            reason: StopReason::Completed,
+            errors: Vec::new(),
+        }));
+        assess(&view).verdict
+    };
+    assert_eq!((of("limits"), of("")), (Verdict::Pass, Verdict::Inconclusive));
 }
 
 #[test]

@@ -530,7 +530,8 @@ mod tests {
 pub struct LimitsArgs {
     /// The plan, a folder that holds a plan.yaml, or an address
     pub what: String,
-    /// Of a plan: the step to ask with [default: the first]
+    /// Of a plan: the step to ask with, or a path on its target as in /api/login [default: the first step]
+    #[arg(value_name = "STEP|PATH")]
     pub step: Option<String>,
     /// What limits may count by, with two values: header:NAME=V1,V2, token=T1,T2, route=/A,/B, method=GET,HEAD,
     /// address=IP1,IP2; may be repeated
@@ -561,6 +562,13 @@ pub struct LimitsArgs {
     pub request: RequestArgs,
     #[command(flatten)]
     pub overrides: PlanOverrides,
+    #[command(flatten)]
+    pub labels: LabelArgs,
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Keep no record
+    #[arg(long, conflicts_with = "store")]
+    pub no_record: bool,
     /// Print the finding as JSON
     #[arg(long)]
     pub json: bool,

@@ -29,7 +29,7 @@ impl Ground {
     fn limits(&self, flags: &[&str]) -> Output {
         let url = format!("{}/api/v1/tasks", self.url);
         Command::new(env!("CARGO_BIN_EXE_crucible"))
-            .args(["limits", &url, "--status", "401", "--quiet"])
+            .args(["limits", &url, "--status", "401", "--quiet", "--no-record"])
             .args(flags)
             .output()
             .unwrap()
@@ -80,11 +80,56 @@ fn nothing_is_found_where_nothing_limits() {
 fn answers_that_never_pass_tell_nothing() {
     let ground = Ground::start(&[]);
     let url = format!("{}/api/v1/tasks", ground.url);
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_crucible")).args(["limits", &url, "--quiet"]).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_crucible"))
+        .args(["limits", &url, "--quiet", "--no-record"])
+        .output()
+        .unwrap();
     let told = text(&output);
     assert!(told.contains("nothing is known: no request passed"), "{told}");
     assert_eq!(output.status.code(), Some(98), "{told}");
+}
+
+/// Runs the binary on a store of its own.
+fn kept(store: &std::path::Path, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_crucible")).args(words).env("CRUCIBLE_STORE", store).output().unwrap()
+}
+
+#[test]
+fn what_was_found_on_a_plans_system_is_kept_and_told_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("runs.db");
+    let plan = folder.path().join("tasks.yaml");
+    let text = "name: tasks\nground: {system: agents, truth: [limit=20/3s, limit-kind=fixed-wall, limit-key=address]}\n\
+        target: http://127.0.0.1:1\nsteps: [{name: list, get: /api/v1/tasks}]\ntests: {once: {vus: 1, iterations: 1}}\n";
+    std::fs::write(&plan, text).unwrap();
+    let plan = plan.to_str().unwrap();
+    let words = ["limits", plan, "list", "--status", "401", "--no-press", "--within", "40s", "--quiet"];
+    let told = text_of(&kept(&store, &[&words[..], &["--expect", "20/3s"]].concat()), 0);
+    assert!(told.contains("list of tasks on http://127.0.0.1:"), "{told}");
+    // the same by its path
+    let words =
+        ["limits", plan, "/api/v1/tasks", "--status", "401", "--no-press", "--within", "2s", "--quiet"];
+    let told = text_of(&kept(&store, &words), 98);
+    assert!(told.contains("GET http://127.0.0.1:") && told.contains("/api/v1/tasks of tasks"), "{told}");
+
+    let list = text_of(&kept(&store, &["runs", "list"]), 0);
+    assert!(list.contains("pass") && list.contains("inconclusive"), "{list}");
+    let first = list.lines().find(|line| line.contains("pass")).unwrap().split_whitespace().next().unwrap();
+    for format in ["summary", "md"] {
+        let report = text_of(&kept(&store, &["report", first, "--format", format]), 0);
+        assert!(report.contains("20 in 3.0") && report.contains("fixed window"), "{format}: {report}");
+    }
+    let ready = text_of(&kept(&store, &["report", first, "--format", "readiness"]), 0);
+    let row = ready.lines().position(|line| line.contains("limits verified")).unwrap();
+    let said = ready.lines().skip(row).take(3).map(str::trim).collect::<Vec<_>>().join(" ");
+    assert!(said.contains("yes") && said.contains("expected 20 in 3.00s: it is 20 in"), "{ready}");
+}
+
+/// What was printed by a command that ended with this code.
+fn text_of(output: &Output, code: i32) -> String {
+    let told = text(output);
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    told
 }
 
 /// All twelve over sockets: minutes, so only when asked for.

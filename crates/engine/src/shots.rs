@@ -4,10 +4,12 @@
 //! instant and gets each one's end back. The sessions are those of the protocol, run by the same one call as all load
 //! ([`crate::user::operate`]). Nothing is counted or recorded here, and nothing here is meant to be fast.
 
+use crate::preparation::{Preparation, give};
 use crate::user::operate;
 use crucible_core::{
     Call, Clock, ErrorClass, Ns, Outcome, Probe, Scope, Session, SessionContext, StepId, VuId, Worker,
 };
+use crucible_plan::program::Op;
 use futures_util::future::join_all;
 
 /// The end of one request.
@@ -37,16 +39,23 @@ pub struct Shooter<C, W: Worker> {
     seed: u64,
     /// Time since the Unix epoch at the clock's zero.
     unix: Ns,
-    /// Steps that a new session does before anything else.
-    setup: Vec<StepId>,
+    /// What a new session does before anything else.
+    setup: Preparation,
     idle: Vec<(W::Session, Scope)>,
     made: u64,
+    /// Why the setup of a session did not succeed, of the first that did not.
+    trouble: Option<String>,
 }
 
 impl<C: Clock, W: Worker> Shooter<C, W> {
-    /// A shooter without sessions yet. `setup` is done by each session once, in order, before its first request.
-    pub fn new(clock: C, worker: W, seed: u64, unix: Ns, setup: Vec<StepId>) -> Shooter<C, W> {
-        Shooter { clock, worker, seed, unix, setup, idle: Vec::new(), made: 0 }
+    /// A shooter without sessions yet. `setup` is done by each session once, before its first request.
+    pub fn new(clock: C, worker: W, seed: u64, unix: Ns, setup: Preparation) -> Shooter<C, W> {
+        Shooter { clock, worker, seed, unix, setup, idle: Vec::new(), made: 0, trouble: None }
+    }
+
+    /// Why the setup of a session did not succeed, if one did not.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// Does `step` `count` times at once at `at`, or now if that has passed, and gives all ends in the order in which they
@@ -82,9 +91,17 @@ impl<C: Clock, W: Worker> Shooter<C, W> {
             self.made += 1;
             let session = self.worker.session(SessionContext { vu, seed: self.seed });
             let mut user = (session, Scope::new(vu, self.seed));
-            for step in &self.setup {
-                // a setup that fails shows in what the requests are answered
-                one(&self.clock, self.unix, &mut user, *step, &|_: &W::Session| ()).await;
+            self.setup.deal(&mut user.1);
+            for op in self.setup.ops() {
+                // a setup that fails shows in what the requests are answered, too
+                let failed = match op {
+                    Op::Step(step) => {
+                        let shot = one(&self.clock, self.unix, &mut user, *step, &|_: &W::Session| ()).await;
+                        (shot.outcome != Outcome::Ok).then(|| format!("{:?}, {}", shot.outcome, shot.detail))
+                    }
+                    other => give(&mut user.1, other).err(),
+                };
+                self.trouble = self.trouble.take().or(failed);
             }
             self.idle.insert(0, user);
         }

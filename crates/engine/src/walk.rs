@@ -7,11 +7,12 @@
 
 use crate::follow::Follow;
 use crate::lanes::Together;
+use crate::preparation::give;
 use crate::shard::Shard;
 use crate::user::{Start, User, draw_pause};
 use crucible_core::{Clock, ErrorClass, Ns, Outcome, Probe, Rng, StepId, Value, Worker};
 use crucible_plan::Program;
-use crucible_plan::program::{Draw, Given, Op, Parallel, Refresh, Rounds};
+use crucible_plan::program::{Draw, Op, Parallel, Refresh, Rounds};
 
 /// A loop or a span that a walk is in.
 pub(crate) enum Level {
@@ -215,18 +216,10 @@ impl<C: Clock, W: Worker> Shard<C, W> {
                 let timed = walk.pause > Ns::ZERO || walk.next.timed;
                 walk.next = Start { intended: due, ready: due, started: walk.next.started, timed };
             }
-            Op::Set(slot, given) => {
-                let value = match given {
-                    Given::Value(value) => value.clone(),
-                    Given::Template(template) => match template.value(&mut user.scope) {
-                        Ok(value) => value,
-                        Err(why) => {
-                            self.unclear(walk, &why);
-                            Value::Absent
-                        }
-                    },
-                };
-                user.scope.set(*slot, value);
+            Op::Set(..) => {
+                if let Err(why) = give(&mut user.scope, op) {
+                    self.unclear(walk, &why);
+                }
             }
             Op::Jump(by) => return walk.jump(*by),
             Op::JumpUnless(condition, by) => {

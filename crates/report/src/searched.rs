@@ -1,26 +1,43 @@
-//! What a search for the capacity found, told from the record: labels and sentences for the formats that people read.
+//! What a search for the capacity or for limiters found, told from the record: labels and sentences for the formats that
+//! people read.
 //!
-//! The finding is JSON as `docs/reference/capacity-json.md` describes it. It comes from a store, so nothing in it is relied on:
+//! Findings are JSON as `docs/reference/capacity-json.md` and `limits-json.md` describe it. They come from a store, so nothing in them is relied on:
 //! what is missing is not told.
 
 use crucible_analysis::RunView;
 use crucible_core::{Ns, units};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// A label and what is said under it; the text is foreign until a format has cleaned it.
-pub(crate) type Line = (&'static str, String);
+pub(crate) type Line = (Cow<'static, str>, String);
 
-/// The findings of a search for the capacity, if the record is of one.
-pub(crate) fn capacity(view: &RunView) -> Vec<Line> {
-    let bodies = view.findings.iter().filter(|finding| finding.kind == "capacity");
-    let found = bodies.filter_map(|finding| serde_json::from_str::<Value>(&finding.body).ok());
-    found.flat_map(|found| lines(&found)).collect()
+/// What searches found, by what they were for. Searches that found nothing are left out.
+pub(crate) fn sections(view: &RunView) -> Vec<(&'static str, Vec<Line>)> {
+    let bodies = |kind| {
+        let of_kind = view.findings.iter().filter(move |finding| finding.kind == kind);
+        of_kind.filter_map(|finding| serde_json::from_str::<Value>(&finding.body).ok())
+    };
+    let capacity: Vec<Line> = bodies("capacity").flat_map(|found| lines(&found)).collect();
+    let limits: Vec<Line> = bodies("limits").flat_map(|found| limits(&found)).collect();
+    let all = [("Capacity", capacity), ("Rate limits", limits)];
+    all.into_iter().filter(|(_, lines)| !lines.is_empty()).collect()
+}
+
+/// What was asked, and what the finding says of it.
+fn limits(found: &Value) -> Vec<Line> {
+    let said = found["said"].as_array().into_iter().flatten();
+    let rows = said.filter_map(|row| Some((row[0].as_str()?.to_owned().into(), row[1].as_str()?.to_owned())));
+    let asked = found["subject"].as_str().map(|subject| (Cow::Borrowed("asked"), subject.to_owned()));
+    asked.into_iter().chain(rows).collect()
 }
 
 fn lines(found: &Value) -> Vec<Line> {
     let users = found["unit"] == "users";
     let mut lines: Vec<Line> = answer(&found["answer"], users).into_iter().collect();
-    let mut add = |label, text: Option<String>| lines.extend(text.map(|text| (label, text)));
+    let mut add = |label: &'static str, text: Option<String>| {
+        lines.extend(text.map(|text| (Cow::Borrowed(label), text)))
+    };
     add("recommended", recommended(found, users));
     add("confidence", confidence(&found["confidence"]));
     add("breaking point", breaking(&found["breaking"], users));
@@ -28,7 +45,7 @@ fn lines(found: &Value) -> Vec<Line> {
     add("recovery", recovery(found["recoveries"].as_array(), users));
     add("rests on", rests_on(found));
     let remarks = found["remarks"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    lines.extend(remarks.map(|text| ("remark", text.to_owned())));
+    lines.extend(remarks.map(|text| ("remark".into(), text.to_owned())));
     lines
 }
 
@@ -65,7 +82,7 @@ fn answer(answer: &Value, users: bool) -> Option<Line> {
         }
         _ => format!("not decided; {}", words(&answer["why"])),
     };
-    Some(("capacity", told))
+    Some(("capacity".into(), told))
 }
 
 fn recommended(found: &Value, users: bool) -> Option<String> {

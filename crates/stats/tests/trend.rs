@@ -1,8 +1,8 @@
-//! Leaks and change points against series whose truth is known.
+//! Leaks against series whose truth is known.
 
 use crucible_core::Rng;
-use crucible_stats::trend::known::{Benign, History};
-use crucible_stats::trend::{Leak, LeakSettings, changes, leak};
+use crucible_stats::trend::known::Benign;
+use crucible_stats::trend::{Leak, LeakSettings, leak};
 
 fn found(family: Benign, name: &str, seconds: usize, growth: f64, tries: u64) -> u64 {
     let leaks = (0..tries).filter(|seed| {
@@ -41,31 +41,4 @@ fn too_little_is_told_with_what_is_missing() {
     assert!(matches!(leak(&[], &LeakSettings::default()), Leak::Undecided { .. }));
     let broken: Vec<(f64, f64)> = (0..100).map(|i| (f64::from(i), f64::NAN)).collect();
     assert!(matches!(leak(&broken, &LeakSettings::default()), Leak::Undecided { .. }));
-}
-
-#[test]
-fn changes_are_found_where_they_are() {
-    let mut near = 0;
-    for seed in 0..40 {
-        let mut rng = Rng::new(seed, "change", 0);
-        let points = changes(&History::Normal.series(100, 60, 3.0, &mut rng)).points;
-        near += u32::from(points.len() == 1 && points[0].at.abs_diff(60) <= 2);
-        for point in &points {
-            assert!(point.from <= point.at && point.at <= point.to);
-        }
-    }
-    assert!(near >= 36, "{near} of 40");
-}
-
-#[test]
-fn equal_runs_have_no_changes() {
-    for (kind, name) in History::ALL {
-        let invented = (0..60).filter(|seed| {
-            !changes(&kind.series(100, 100, 0.0, &mut Rng::new(*seed, name, 3))).points.is_empty()
-        });
-        let invented = invented.count();
-        assert!(invented <= 2, "{name}: {invented} of 60");
-    }
-    assert!(changes(&[1.0; 50]).points.is_empty());
-    assert!(changes(&[1.0, f64::INFINITY]).points.is_empty());
 }

@@ -5,18 +5,22 @@
 
 mod client;
 mod expect;
+mod keep;
 mod tell;
 mod variants;
 
 use crate::args::LimitsArgs;
 use crate::exit::{self, CliError};
-use crate::{out, stop};
+use crate::{out, plans, stop, stores};
 use client::{Client, Reading};
 use crucible_core::units;
 use crucible_engine::{Control, Signal};
 use crucible_http::StatusMatch;
 use crucible_stats::limits::{Finding, Options, Outcome, Prober};
 use expect::Expected;
+use keep::Kept;
+use std::path::Path;
+use variants::Asked;
 
 /// Asks and tells; the exit code says whether it is as expected, or without an expectation whether it is known.
 pub fn run(args: &LimitsArgs) -> Result<u8, CliError> {
@@ -29,9 +33,13 @@ pub fn run(args: &LimitsArgs) -> Result<u8, CliError> {
     let within = units::parse_duration(&args.within)
         .map_err(|hint| CliError::usage(format!("failed to read --within {:?}\n  {hint}", args.within)))?;
     let reading = reading(args)?;
-    let (subject, variants) = variants::of(args)?;
+    let store = if args.no_record { None } else { Some(stores::open(args.store.store.as_deref())?) };
+    let path = Path::new(&args.what);
+    let labels = args.labels.of_run(path.exists().then(|| plans::folder(path)).as_deref())?;
+    let Asked { subject, variants, plan, ground } = variants::of(args)?;
     let control = Control::new();
     let _watch = stop::Watch::start(&control);
+    let kept = Kept::begin(&plan, labels, store)?;
     let mut client = Client::open(&variants, args.overrides.seed.unwrap_or(1), reading)?;
     let options = Options {
         within: within.as_secs_f64(),
@@ -45,9 +53,13 @@ pub fn run(args: &LimitsArgs) -> Result<u8, CliError> {
     };
     let shows = !args.quiet && out::interactive();
     let finding = probe(&mut client, options, &control, shows);
+    drop(ground);
     let judged = expected.map(|expected| expected.judge(&finding));
     let labels: Vec<&str> = variants.iter().map(|variant| variant.label.as_str()).collect();
     let told = tell::Told { subject: &subject, finding: &finding, labels: &labels, judged: judged.as_ref() };
+    let verdict = verdict(&finding, judged.as_ref());
+    let interrupted = control.signal() != Signal::Run;
+    kept.end(told.json().to_string(), verdict, told.short(), interrupted);
     if args.json {
         let json = serde_json::to_string_pretty(&told.json());
         out::line(&json.map_err(|e| CliError::internal(format!("failed to print the finding: {e}")))?);
@@ -55,10 +67,10 @@ pub fn run(args: &LimitsArgs) -> Result<u8, CliError> {
         out::text(&told.text());
         client.trouble().into_iter().take(3).for_each(|line| out::note(&format!("note: {line}")));
     }
-    if control.signal() != Signal::Run {
+    if interrupted {
         return Ok(exit::INTERRUPTED);
     }
-    Ok(exit::of(verdict(&finding, judged.as_ref()), args.allow.is_some()))
+    Ok(exit::of(verdict, args.allow.is_some()))
 }
 
 fn verdict(finding: &Finding, judged: Option<&expect::Judged>) -> crucible_analysis::Verdict {

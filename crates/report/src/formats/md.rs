@@ -105,15 +105,14 @@ fn heading(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
 
 /// What a search found: the tests below are its trials.
 fn searched(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
-    let lines = searched::capacity(report.view);
-    if lines.is_empty() {
-        return Ok(());
+    for (title, lines) in searched::sections(report.view) {
+        writeln!(out, "## {title}\n\n| | |\n|---|---|")?;
+        for (label, text) in lines {
+            writeln!(out, "| {} | {} |", safe(&label), safe(&text))?;
+        }
+        writeln!(out)?;
     }
-    writeln!(out, "## Capacity\n\n| | |\n|---|---|")?;
-    for (label, text) in lines {
-        writeln!(out, "| {label} | {} |", safe(&text))?;
-    }
-    writeln!(out)
+    Ok(())
 }
 
 fn test(report: &Report<'_>, index: usize, totals: &Totals, out: &mut dyn Write) -> fmt::Result {

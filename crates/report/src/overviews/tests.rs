@@ -294,6 +294,34 @@ fn nothing_is_ready_that_no_record_shows() {
 }
 
 #[test]
+fn a_limiter_is_verified_only_against_what_was_expected() {
+    let found = |verdict: &str, expected: &str| {
+        let made = lawful();
+        let mut view = made.view.clone();
+        let body = format!(r#"{{"subject": "GET /a", "expected": {expected}}}"#);
+        let (kind, why) = ("limits".to_owned(), "token bucket: 9 at once".to_owned());
+        let finding = crucible_record::Finding { at: Ns::ZERO, kind, body, verdict: verdict.to_owned(), why };
+        view.apply(&crucible_record::RunEvent::Finding(finding));
+        let report = Report { view: &view, ..made.report() };
+        let said = told("readiness", &[report], &Asked::default());
+        let row =
+            said.json["criteria"].as_array().unwrap().iter().find(|r| r["criterion"] == "limits verified");
+        row.unwrap().clone()
+    };
+    let wanted = r#"{"text": "9/s", "why": "it is not"}"#;
+    for (verdict, expected, status) in [
+        ("pass", wanted, "yes"),
+        ("fail", wanted, "no"),
+        ("inconclusive", wanted, "not decided"),
+        // that a limiter is known does not say that it is the right one
+        ("pass", "null", "not decided"),
+        ("splendid", wanted, "not decided"),
+    ] {
+        assert_eq!(found(verdict, expected)["status"], status, "{verdict} {expected}");
+    }
+}
+
+#[test]
 fn overviews_fit_80_columns_keep_their_cells_and_command_no_terminal() {
     let fixtures = [fixture::full(), fixture::judged(), fixture::bare(), fixture::many(60)];
     let mut runs: Vec<Report<'_>> = fixtures.iter().map(fixture::Fixture::report).collect();

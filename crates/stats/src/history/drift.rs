@@ -1,7 +1,7 @@
 //! Slow drifts: a figure that moves a little from run to run, without a step.
 
+use super::ranks::DEPENDENT;
 use crate::special::normal_quantile;
-use crate::trend::change::DEPENDENT;
 
 /// A drift over a stretch of runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,6 +69,6 @@ pub(super) fn line(places: &[usize], values: &[f64], correlation: f64) -> (f64, 
     let width = normal_quantile(0.025) * (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0 * inflation).sqrt();
     let low = ((pairs as f64 - width) / 2.0).floor().max(0.0) as usize;
     let high = (((pairs as f64 + width) / 2.0).ceil() as usize).min(pairs - 1);
-    let middle = crate::trend::change::median(&slopes);
+    let middle = super::ranks::median(&slopes);
     (middle, slopes[low.min(pairs - 1)], slopes[high])
 }

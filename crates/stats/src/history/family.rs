@@ -6,8 +6,8 @@
 //! 1993). So figures that go together (p95 and p99) do not count as many, and no distribution is assumed.
 
 use super::finding::{self, Finding};
+use super::ranks::{SHORTEST, scores};
 use super::{drift, levels};
-use crate::trend::change::{SHORTEST, scores};
 use crucible_core::Rng;
 
 /// One figure over the runs of a history.

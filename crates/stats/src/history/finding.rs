@@ -3,7 +3,7 @@
 use super::drift::{self, Drift};
 use super::family::{Chance, FEWEST, Figure, Settings, present};
 use super::levels;
-use crate::trend::change::{SHORTEST, correlation, median, place, scores};
+use super::ranks::{SHORTEST, correlation, median, place, scores};
 use crucible_core::threshold::Better;
 
 /// From a run on, the figure is another one.
@@ -153,22 +153,43 @@ fn step(
     }
 }
 
-/// Each split where the values themselves lie closest to the levels on both sides (by distances as they are, so that a few
-/// runs far off decide nothing); ranks tell that there is a change better than where.
+/// Each split where the values themselves lie closest to the levels on both sides; ranks tell that there is a change better
+/// than where. Distances count by their square as far as runs usually scatter, and as they are beyond (Huber, Annals of
+/// Mathematical Statistics 35, 1964), so that a few runs far off decide nothing.
 fn placed(values: &[f64], mut splits: Vec<levels::Split>) -> Vec<levels::Split> {
-    let around = |part: &[f64]| {
-        let middle = median(part);
-        part.iter().map(|value| (value - middle).abs()).sum::<f64>()
-    };
     for index in 0..splits.len() {
         let (from, to) = bounds(&splits, values.len(), index);
-        let distance = |at: &usize| around(&values[from..*at]) + around(&values[*at..to]);
+        let at = splits[index].at;
+        let near = DISTANT * spread(&[&values[from..at], &values[at..to]]);
+        let distance = |at: &usize| around(&values[from..*at], near) + around(&values[*at..to], near);
         // as far from its neighbours as it was asked to be
-        let shortest = SHORTEST.min(splits[index].at - from).min(to - splits[index].at);
+        let shortest = SHORTEST.min(at - from).min(to - at);
         let best = (from + shortest..=to - shortest).min_by(|a, b| distance(a).total_cmp(&distance(b)));
-        splits[index].at = best.unwrap_or(splits[index].at);
+        splits[index].at = best.unwrap_or(at);
     }
     splits
+}
+
+/// Standard deviations from which on a distance counts as it is.
+const DISTANT: f64 = 2.0;
+
+/// Standard deviation of runs around the medians of their levels, by the median distance.
+fn spread(levels: &[&[f64]]) -> f64 {
+    let of = |level: &&[f64]| {
+        let middle = median(level);
+        level.iter().map(|value| (value - middle).abs()).collect::<Vec<_>>()
+    };
+    1.4826 * median(&levels.iter().flat_map(of).collect::<Vec<_>>())
+}
+
+/// How far values lie from their median, distances up to `near` squared (Huber's loss over `near`).
+fn around(part: &[f64], near: f64) -> f64 {
+    let middle = median(part);
+    let loss = |value: &f64| match (value - middle).abs() {
+        off if off < near => off * off / (2.0 * near),
+        off => off - near / 2.0,
+    };
+    part.iter().map(loss).sum()
 }
 
 /// Splits that matter: the smallest that does not is taken out, its neighbours' levels are joined, until all do.

@@ -5,7 +5,7 @@
 //! that of neighbours (von Neumann, Annals of Mathematical Statistics 12, 1941), which levels do not widen; where runs depend
 //! on each other it is too small, and what is found is worth less by as much.
 
-use crate::trend::change::{DEPENDENT, SHORTEST, correlation};
+use super::ranks::{DEPENDENT, Neighbours, SHORTEST};
 
 /// A run from which on the level is another one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,10 +106,22 @@ pub(super) fn levels(scores: &[f64], critical: f64) -> (Vec<Split>, f64) {
     candidates.sort_by(|a, b| b.2.strength.total_cmp(&a.2.strength));
     // once as if independent, to know the levels; then with the dependence that stays within them
     let rough = chosen(&candidates, |strength| strength > critical);
-    let starts: Vec<usize> = rough.iter().map(|split| split.at).collect();
-    let correlation = correlation(scores, &starts);
+    let correlation = dependence(scores, rough);
     let splits = chosen(&candidates, |strength| worth(strength, correlation) > critical);
     (splits, correlation)
+}
+
+/// The correlation of neighbours around the levels that are needed to explain the runs, of those that begin at `splits`: the
+/// strongest first, as many as cost least. More of them would pass for levels what only hangs together.
+fn dependence(scores: &[f64], mut splits: Vec<Split>) -> f64 {
+    splits.sort_by(|a, b| b.strength.total_cmp(&a.strength));
+    let with = |count: usize| {
+        let mut starts: Vec<usize> = splits[..count].iter().map(|split| split.at).collect();
+        starts.sort_unstable();
+        Neighbours::of(scores, &starts)
+    };
+    let all = (0..=splits.len()).map(with);
+    all.min_by(|a, b| a.cost().total_cmp(&b.cost())).map_or(0.0, |best| best.correlation())
 }
 
 /// The strongest first; a stretch that holds a split already is done with.

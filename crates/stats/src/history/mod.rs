@@ -11,6 +11,7 @@ mod drift;
 mod family;
 mod finding;
 mod levels;
+mod ranks;
 
 pub use bound::{Bound, How, bound, most_errors};
 pub use drift::Drift;

@@ -235,7 +235,8 @@ fn row(
 
 fn ask(settings: &Settings, url: &str, flags: &[&str], turn: usize, known: &Known) -> Result<Said, Failure> {
     let seed = (turn + 1).to_string();
-    let mut arguments = vec!["limits", url, "--within", "4m", "--json", "--quiet", "--seed", &seed];
+    let mut arguments =
+        vec!["limits", url, "--no-record", "--within", "4m", "--json", "--quiet", "--seed", &seed];
     arguments.extend(flags);
     let told = settings.product.told(&arguments)?;
     let json = &told.json;

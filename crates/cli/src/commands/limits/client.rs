@@ -119,6 +119,8 @@ impl Client {
                 let answers: Vec<Seen> = shots.into_iter().map(|shot| seen(shot, key, reading)).collect();
                 player.saw(&answers);
                 all.extend(answers);
+                let unprepared = shooter.trouble().map(|why| format!("the setup failed: {why}"));
+                trouble.extend(unprepared.filter(|why| !trouble.contains(why)));
             }
         });
         all

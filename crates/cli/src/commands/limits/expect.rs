@@ -5,7 +5,7 @@ use crucible_core::units;
 use crucible_stats::limits::{Class, Finding, Outcome, Rule};
 
 /// What somebody believes in.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Expected {
     /// No limiter.
     None,
@@ -13,6 +13,8 @@ pub(super) enum Expected {
     Concurrency(u64),
     /// So many requests in so many seconds; with so many at once if told.
     Rate { requests: u64, window: f64, burst: Option<u64> },
+    /// After so many the next ones are locked out, first for so long in seconds, then for longer, as far as told.
+    Lock { requests: u64, locks: Vec<f64> },
 }
 
 /// An expectation judged.
@@ -25,7 +27,7 @@ pub(super) struct Judged {
     pub why: String,
 }
 
-const FORM: &str = "write 100/m, 100/30s burst 20, concurrency 8 or none";
+const FORM: &str = "write 100/m, 100/30s burst 20, concurrency 8, lockout 5 30s 2m or none";
 /// Share by which a window may differ.
 const NEAR: f64 = 0.02;
 
@@ -37,6 +39,10 @@ impl Expected {
         match words.as_slice() {
             ["none"] => Ok(Expected::None),
             ["concurrency", n] => Ok(Expected::Concurrency(count(n)?)),
+            ["lockout", n, locks @ ..] => {
+                let locks = locks.iter().map(|text| Ok(units::parse_duration(text)?.as_secs_f64()));
+                Ok(Expected::Lock { requests: count(n)?, locks: locks.collect::<Result<_, String>>()? })
+            }
             [rate] => Expected::rate(rate, None),
             [rate, "burst", n] => Expected::rate(rate, Some(count(n)?)),
             _ => Err(FORM.into()),
@@ -60,6 +66,12 @@ impl Expected {
         match self {
             Expected::None => "no limiter".into(),
             Expected::Concurrency(n) => format!("at most {n} at once"),
+            Expected::Lock { requests, locks } => {
+                let times: Vec<String> = locks.iter().map(|lock| super::tell::seconds(*lock)).collect();
+                let times =
+                    if times.is_empty() { String::new() } else { format!(": for {}", times.join(", then ")) };
+                format!("locked out after {requests}{times}")
+            }
             Expected::Rate { requests, window, burst } => {
                 let burst = burst.map(|n| format!(", {n} at once")).unwrap_or_default();
                 format!("{requests} in {}{burst}", super::tell::seconds(*window))
@@ -107,6 +119,7 @@ impl Expected {
         let holds = match self {
             Expected::None => false,
             Expected::Concurrency(n) => rule.class == Class::Concurrency && rule.limit == *n,
+            Expected::Lock { requests, locks } => rule.limit == *requests && locked_for(rule, locks),
             Expected::Rate { requests, window, burst } => {
                 keeps(rule, *requests, *window) && burst.is_none_or(|burst| burst == rule.burst())
             }
@@ -118,6 +131,16 @@ impl Expected {
             (true, None) => (Verdict::Pass, format!("it is {found}")),
         }
     }
+}
+
+/// Whether the rule locks out for so long, and then for so long, as far as both are told.
+fn locked_for(rule: &Rule, locks: &[f64]) -> bool {
+    let found: Vec<f64> = match rule.class {
+        Class::Lockout => vec![rule.lock],
+        Class::GrowingLock => rule.seen_locks().collect(),
+        _ => return false,
+    };
+    locks.iter().zip(found).all(|(lock, found)| (lock - found).abs() <= NEAR * lock)
 }
 
 /// Whether the rule lets through `requests` in `window` seconds, and no more.
@@ -147,17 +170,24 @@ mod tests {
         check("none", Expected::None);
         check("concurrency 8", Expected::Concurrency(8));
         check("100/m", Expected::Rate { requests: 100, window: 60.0, burst: None });
+        check("lockout 5 30s 2m", Expected::Lock { requests: 5, locks: vec![30.0, 120.0] });
+        check("lockout 5", Expected::Lock { requests: 5, locks: Vec::new() });
         check("5/30s burst 2", Expected::Rate { requests: 5, window: 30.0, burst: Some(2) });
-        for wrong in ["", "100", "0/m", "100/m burst", "burst 3", "100/0s", "concurrency x"] {
+        for wrong in
+            ["", "100", "0/m", "100/m burst", "burst 3", "100/0s", "concurrency x", "lockout", "lockout 5 x"]
+        {
             assert!(Expected::parse(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn a_pace_is_a_pace_over_any_window() {
+    fn a_pace_is_a_pace_over_any_window_and_a_lock_is_none() {
         let bucket = Rule::new(Class::TokenBucket, 20, 12.0);
         assert!(keeps(&bucket, 100, 60.0) && !keeps(&bucket, 90, 60.0));
         let fixed = Rule::new(Class::FixedWall, 100, 60.3);
+        let lock = Rule { lock: 30.3, ..Rule::new(Class::Lockout, 5, 60.0) };
+        assert!(locked_for(&lock, &[30.0]) && locked_for(&lock, &[]) && !locked_for(&lock, &[20.0]));
+        assert!(!locked_for(&fixed, &[]));
         assert!(keeps(&fixed, 100, 60.0) && !keeps(&fixed, 50, 30.0) && !keeps(&fixed, 99, 60.0));
     }
 }

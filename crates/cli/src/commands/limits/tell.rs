@@ -106,38 +106,12 @@ impl Told<'_> {
     /// For people.
     pub(super) fn text(&self) -> String {
         let mut text = format!("limits of {}\n\n", self.subject);
-        let finding = self.finding;
-        let mut row = |name: &str, value: String| wrap(&mut text, name, &value);
-        row("found", self.outcome());
-        if let Some(rule) = &finding.rule {
-            self.rule_rows(rule, &mut row);
+        for (name, value) in self.rows() {
+            wrap(&mut text, name, &value);
         }
-        if let Some(judged) = self.judged {
-            row("expected", judged.expected.clone());
-            let word = match judged.verdict {
-                Verdict::Pass => "pass",
-                Verdict::Inconclusive => "inconclusive",
-                Verdict::Fail => "FAIL",
-                Verdict::Invalid => "INVALID",
-            };
-            row("verdict", format!("{word}: {}", judged.why));
-        }
-        let statuses: Vec<String> = finding
-            .statuses
-            .iter()
-            .map(
-                |(status, n)| {
-                    if *status == 0 { format!("{n} no answer") } else { format!("{n} of {status}") }
-                },
-            )
-            .collect();
-        let windows =
-            finding.windows().map(|w| format!(", decided within {w:.1} windows")).unwrap_or_default();
-        row("evidence", format!("{} requests in {}{windows}", finding.requests, seconds(finding.elapsed)));
-        row("answers", statuses.join(", "));
         // writing to a String cannot fail
         let _ = writeln!(text, "\n  {:>7} {:>6} {:>7}  experiment", "at", "passed", "refused");
-        for step in finding.steps.iter().filter(|step| step.sent > 0) {
+        for step in self.finding.steps.iter().filter(|step| step.sent > 0) {
             let _ = writeln!(
                 text,
                 "  {:>7} {:>6} {:>7}  {}",
@@ -150,7 +124,44 @@ impl Told<'_> {
         text
     }
 
-    fn rule_rows(&self, rule: &Rule, row: &mut impl FnMut(&str, String)) {
+    /// What is said, label by label.
+    pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
+        let finding = self.finding;
+        let mut rows = vec![("found", self.outcome())];
+        if let Some(rule) = &finding.rule {
+            self.rule_rows(rule, &mut |name, value| rows.push((name, value)));
+        }
+        if let Some(judged) = self.judged {
+            rows.push(("expected", judged.expected.clone()));
+            let word = match judged.verdict {
+                Verdict::Pass => "pass",
+                Verdict::Inconclusive => "inconclusive",
+                Verdict::Fail => "FAIL",
+                Verdict::Invalid => "INVALID",
+            };
+            rows.push(("verdict", format!("{word}: {}", judged.why)));
+        }
+        let answers = finding.statuses.iter().map(|(status, n)| match status {
+            0 => format!("{n} no answer"),
+            status => format!("{n} of {status}"),
+        });
+        let windows =
+            finding.windows().map(|w| format!(", decided within {w:.1} windows")).unwrap_or_default();
+        let evidence = format!("{} requests in {}{windows}", finding.requests, seconds(finding.elapsed));
+        rows.push(("evidence", evidence));
+        rows.push(("answers", answers.collect::<Vec<_>>().join(", ")));
+        rows
+    }
+
+    /// What it came to, in one phrase.
+    pub(super) fn short(&self) -> String {
+        match (&self.finding.outcome, &self.finding.rule) {
+            (Outcome::Limiter, Some(rule)) => format!("{}: {}", rule.class.name(), figures(rule)),
+            _ => self.outcome(),
+        }
+    }
+
+    fn rule_rows(&self, rule: &Rule, row: &mut impl FnMut(&'static str, String)) {
         let finding = self.finding;
         row("limit", figures(rule));
         let (low, high) = finding.window;
@@ -269,7 +280,7 @@ impl Told<'_> {
             })
             .collect();
         json!({
-            "schema": 1, "subject": self.subject, "outcome": outcome, "limiter": rule,
+            "schema": 1, "subject": self.subject, "said": self.rows(), "outcome": outcome, "limiter": rule,
             "probability": finding.probability,
             "classes": finding.others.iter().map(|(c, p)| json!({"class": c.word(), "probability": p})).collect::<Vec<_>>(),
             "window_between_seconds": [finding.window.0, finding.window.1],

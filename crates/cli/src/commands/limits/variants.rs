@@ -2,10 +2,11 @@
 
 use crate::args::LimitsArgs;
 use crate::exit::CliError;
+use crate::grounds::Started;
 use crate::{plans, requests};
 use crucible_core::{Ns, ScenarioId, StepId};
+use crucible_engine::Preparation;
 use crucible_http::{HttpSettings, RequestSpec};
-use crucible_plan::program::Op;
 use crucible_plan::{Plan, Step, StepRole, Test, without_credentials};
 use crucible_schedule::Load;
 use std::path::Path;
@@ -18,8 +19,20 @@ pub(super) struct Variant {
     pub settings: HttpSettings,
     pub steps: Vec<(StepId, Arc<RequestSpec>)>,
     /// What a session does first.
-    pub setup: Vec<StepId>,
+    pub setup: Preparation,
     pub step: StepId,
+}
+
+/// What is asked.
+pub(super) struct Asked {
+    /// In words.
+    pub subject: String,
+    /// All ways to ask, the plain one first.
+    pub variants: Vec<Variant>,
+    /// The plan that the request is of, or one made of the request.
+    pub plan: Plan,
+    /// The system of the proving ground that was started for it.
+    pub ground: Option<Started>,
 }
 
 const KINDS: &str = "write header:NAME=V1,V2, token=T1,T2, route=/A,/B, method=GET,HEAD or address=IP1,IP2";
@@ -72,8 +85,8 @@ impl Dimension {
     }
 }
 
-/// What is asked, in words, and all variants, the plain one first.
-pub(super) fn of(args: &LimitsArgs) -> Result<(String, Vec<Variant>), CliError> {
+/// Reads what is to be asked; starts the system of a plan that names one.
+pub(super) fn of(args: &LimitsArgs) -> Result<Asked, CliError> {
     let dimensions: Vec<Dimension> =
         args.key.iter().map(|text| Dimension::parse(text)).collect::<Result<_, _>>()?;
     if dimensions.len() > 32 {
@@ -81,7 +94,12 @@ pub(super) fn of(args: &LimitsArgs) -> Result<(String, Vec<Variant>), CliError> 
     }
     let path = Path::new(&args.what);
     if path.exists() {
-        return of_plan(args, path, &dimensions);
+        let (plan, ground) = plans::load_with_ground(path, &args.overrides)?;
+        let (subject, variants) = match &args.step {
+            Some(route) if route.starts_with('/') => of_route(args, &plan, route, &dimensions)?,
+            _ => of_plan(args, &plan, &dimensions)?,
+        };
+        return Ok(Asked { subject, variants, plan, ground });
     }
     if !args.what.contains(':') {
         return Err(CliError::usage(format!(
@@ -92,23 +110,72 @@ pub(super) fn of(args: &LimitsArgs) -> Result<(String, Vec<Variant>), CliError> 
     if args.step.is_some() {
         return Err(CliError::usage("failed to read the step\n  only a plan has steps"));
     }
+    let url = requests::whole(&args.what);
+    let (plan, variants) = of_request(args, &url, &dimensions)?;
+    Ok(Asked { subject: asked(args, &url), variants, plan, ground: None })
+}
+
+/// What is asked, in words.
+fn asked(args: &LimitsArgs, url: &str) -> String {
+    let method =
+        args.request.method.as_deref().unwrap_or(if args.request.body.is_some() { "POST" } else { "GET" });
+    format!("{} {}", method.to_uppercase(), without_credentials(url))
+}
+
+/// A path on the system of a plan, asked as the command line says, over the plan's secure channel.
+fn of_route(
+    args: &LimitsArgs,
+    plan: &Plan,
+    route: &str,
+    dimensions: &[Dimension],
+) -> Result<(String, Vec<Variant>), CliError> {
+    let target = plan.target.as_deref().ok_or_else(|| {
+        CliError::usage(format!(
+            "the plan has no target that {route} could be on\n  give one with --target URL"
+        ))
+    })?;
+    let url = format!("{}{route}", target.trim_end_matches('/'));
+    let (_, mut variants) = of_request(args, &url, dimensions)?;
+    if let Some(known) =
+        plan.settings.get("http").and_then(|settings| settings.downcast_ref::<HttpSettings>())
+    {
+        for variant in &mut variants {
+            let tls = &mut variant.settings.tls;
+            let own = (tls.verify, tls.ca.take());
+            *tls = known.tls.clone();
+            tls.verify &= own.0;
+            tls.ca = own.1.or(tls.ca.take());
+        }
+    }
+    Ok((format!("{} of {}", asked(args, &url), plan.name), variants))
+}
+
+/// A request of the command line: the plan of the plain one, and all variants.
+fn of_request(
+    args: &LimitsArgs,
+    url: &str,
+    dimensions: &[Dimension],
+) -> Result<(Plan, Vec<Variant>), CliError> {
     let plain: Vec<(&Dimension, &str)> =
         dimensions.iter().filter_map(|d| Some((d, d.plain.as_deref()?))).collect();
-    let mut variants = vec![of_url(args, &plain, "the request")?];
+    let (plan, first) = of_url(args, url, &plain, "the request")?;
+    let mut variants = vec![first];
     for (index, dimension) in dimensions.iter().enumerate() {
         let mut values: Vec<(&Dimension, &str)> =
             plain.iter().copied().filter(|(d, _)| !std::ptr::eq(*d, dimension)).collect();
         values.push((&dimensions[index], &dimension.other));
-        variants.push(of_url(args, &values, &dimension.label())?);
+        variants.push(of_url(args, url, &values, &dimension.label())?.1);
     }
-    let url = requests::whole(&args.what);
-    let method =
-        args.request.method.as_deref().unwrap_or(if args.request.body.is_some() { "POST" } else { "GET" });
-    Ok((format!("{} {}", method.to_uppercase(), without_credentials(&url)), variants))
+    Ok((plan, variants))
 }
 
-fn of_url(args: &LimitsArgs, values: &[(&Dimension, &str)], label: &str) -> Result<Variant, CliError> {
-    let mut url = requests::whole(&args.what);
+fn of_url(
+    args: &LimitsArgs,
+    url: &str,
+    values: &[(&Dimension, &str)],
+    label: &str,
+) -> Result<(Plan, Variant), CliError> {
+    let mut url = url.to_owned();
     let mut request = args.request.clone();
     // statuses are read by the prober, not checked
     request.status = None;
@@ -127,8 +194,11 @@ fn of_url(args: &LimitsArgs, values: &[(&Dimension, &str)], label: &str) -> Resu
     }
     let load = Load { profile: "limits", start_delay: Ns::ZERO, phases: Vec::new(), graceful_stop: Ns::ZERO };
     let test = Test::plain("limits", vec![ScenarioId(0)], load);
-    let plan = requests::plan("limits", &url, &request, test, 1, String::new())?;
-    variant(&plan, &plan.steps[0], label.to_owned(), Vec::new())
+    let seed = args.overrides.seed.unwrap_or(1);
+    let text = format!("crucible limits {}", without_credentials(&url));
+    let plan = requests::plan("limits", &url, &request, test, seed, text)?;
+    let first = variant(&plan, &plan.steps[0], label.to_owned(), Preparation::default())?;
+    Ok((plan, first))
 }
 
 fn address(text: &str) -> Result<std::net::IpAddr, CliError> {
@@ -137,13 +207,14 @@ fn address(text: &str) -> Result<std::net::IpAddr, CliError> {
 }
 
 /// A step with what it needs of its plan.
-fn variant(plan: &Plan, step: &Step, label: String, setup: Vec<StepId>) -> Result<Variant, CliError> {
+fn variant(plan: &Plan, step: &Step, label: String, setup: Preparation) -> Result<Variant, CliError> {
     let settings = plan.settings.get("http").and_then(|settings| settings.downcast_ref::<HttpSettings>());
     let settings = settings.ok_or_else(|| CliError::internal("the plan has no settings for http"))?;
+    let before: Vec<StepId> = setup.steps().collect();
     let steps = plan
         .steps
         .iter()
-        .filter(|other| other.protocol == "http" && (other.id == step.id || setup.contains(&other.id)))
+        .filter(|other| other.protocol == "http" && (other.id == step.id || before.contains(&other.id)))
         .filter_map(|other| Some((other.id, Arc::clone(&other.spec.body).downcast::<RequestSpec>().ok()?)))
         .collect();
     let settings = HttpSettings { keep_heads: true, ..settings.clone() };
@@ -152,10 +223,9 @@ fn variant(plan: &Plan, step: &Step, label: String, setup: Vec<StepId>) -> Resul
 
 fn of_plan(
     args: &LimitsArgs,
-    path: &Path,
+    plan: &Plan,
     dimensions: &[Dimension],
 ) -> Result<(String, Vec<Variant>), CliError> {
-    let plan = plans::load(path, &args.overrides)?;
     let ordinary = || plan.steps.iter().filter(|s| s.protocol == "http" && s.role == StepRole::Main);
     let step = match &args.step {
         None => ordinary().next().ok_or_else(|| CliError::usage("the plan has no http step to ask with"))?,
@@ -165,12 +235,11 @@ fn of_plan(
             CliError::usage(format!("the plan has no http step `{name}`\n  {hint}"))
         })?,
     };
-    let setup = plan.scenarios[usize::from(step.scenario.0)].setup.ops.iter();
-    let setup: Vec<StepId> =
-        setup.filter_map(|op| if let Op::Step(id) = op { Some(*id) } else { None }).collect();
-    let mut variants = vec![variant(&plan, step, "the step".into(), setup.clone())?];
+    let setup = Preparation::of(plan, step.scenario)
+        .map_err(|why| CliError::usage(format!("failed to ask with `{}`: {why}", step.name)))?;
+    let mut variants = vec![variant(plan, step, "the step".into(), setup.clone())?];
     for dimension in dimensions {
-        let mut other = variant(&plan, step, dimension.label(), setup.clone())?;
+        let mut other = variant(plan, step, dimension.label(), setup.clone())?;
         let header = match &dimension.kind {
             Kind::Header(name) => Some((name.clone(), dimension.other.clone())),
             Kind::Token => Some(("Authorization".to_owned(), format!("Bearer {}", dimension.other))),

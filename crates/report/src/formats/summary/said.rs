@@ -102,19 +102,18 @@ pub(super) fn errors(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     Ok(())
 }
 
-/// Judgements on the run as a whole, remarks, warnings, gaps.
 /// What a search found: the trials below are its evidence.
 pub(super) fn searched(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
-    let lines = searched::capacity(report.view);
-    if !lines.is_empty() {
+    for (_, lines) in searched::sections(report.view) {
         writeln!(out)?;
-    }
-    for (label, text) in lines {
-        wrap(out, &format!("  {label:<14}"), 17, WIDTH, &clean(&text))?;
+        for (label, text) in lines {
+            wrap(out, &format!("  {:<14}", clean(&label)), 17, WIDTH, &clean(&text))?;
+        }
     }
     Ok(())
 }
 
+/// Judgements on the run as a whole, remarks, warnings, gaps.
 pub(super) fn notes(report: &Report<'_>, out: &mut dyn Write) -> fmt::Result {
     let view = report.view;
     let run = report.assessment.run.iter().filter(|j| j.verdict != Verdict::Pass);

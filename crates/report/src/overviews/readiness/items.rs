@@ -240,11 +240,17 @@ pub(super) fn limits(survey: &Survey<'_>) -> Answer {
     for (index, run) in survey.runs.iter().enumerate() {
         for finding in run.view.findings.iter().filter(|finding| finding.kind == "limits") {
             let body: serde_json::Value = serde_json::from_str(&finding.body).unwrap_or_default();
-            let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-            let verdict = text(&body["verdict"]).and_then(|word| Verdict::from_name(&word));
-            let what = text(&body["what"]).or_else(|| text(&body["subject"])).unwrap_or_default();
-            let why = text(&body["why"]).or_else(|| text(&body["class"])).unwrap_or_default();
-            found.push((index, verdict, format!("{what}: {why}")));
+            let subject = body["subject"].as_str().unwrap_or("a request");
+            let expected = &body["expected"];
+            let why = match expected["text"].as_str() {
+                Some(text) => {
+                    format!("{subject}: expected {text}: {}", expected["why"].as_str().unwrap_or("-"))
+                }
+                // it is known what there is, but not whether that is what is believed
+                None => format!("{subject}: {}; nothing was expected (--expect)", finding.why),
+            };
+            let verdict = Verdict::from_name(&finding.verdict).filter(|_| expected.is_object());
+            found.push((index, verdict, why));
         }
     }
     if found.is_empty() {
