@@ -78,8 +78,8 @@ pub(crate) fn run(
     let application = build(&data, truth)?;
     let result = runtime.block_on(async {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-        let listener =
-            TcpListener::bind(address).await.map_err(|e| format!("cannot listen on {address}: {e}"))?;
+        let listener = listen(address).and_then(TcpListener::from_std);
+        let listener = listener.map_err(|e| format!("cannot listen on {address}: {e}"))?;
         let address = listener.local_addr().map_err(|e| format!("cannot tell the address: {e}"))?;
         // signals are caught before anybody is told that we are here
         let stop = stop_signal()?;
@@ -101,6 +101,19 @@ pub(crate) fn run(
     // connections that outlived the drain die with the runtime, without a further wait
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
+}
+
+/// Connections that may wait to be accepted. The library's 128 would drop those of a thousand users who come at once, and
+/// their second attempt, a second later, would be measured as the system's.
+const WAITING: i32 = 4_096;
+
+/// A socket that listens, for an asynchronous runtime.
+pub(crate) fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    // listening again only changes how many may wait
+    rustix::net::listen(&listener, WAITING)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 /// Serves until `stop` and then for as long as the requests under way take, ten seconds at most.

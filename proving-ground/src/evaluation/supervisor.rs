@@ -254,7 +254,7 @@ impl Sockets {
     fn open(port: u16) -> Result<Sockets, String> {
         let open = |port| {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            TcpListener::bind(address).map_err(|e| format!("cannot listen on {address}: {e}"))
+            serve::listen(address).map_err(|e| format!("cannot listen on {address}: {e}"))
         };
         Ok(Sockets { api: open(port)?, legacy: open(0)?, broker: open(0)?, storage: open(0)? })
     }
