@@ -103,6 +103,23 @@ fn a_test_in_which_nothing_was_done_shows_nothing() {
 }
 
 #[test]
+fn few_slices_of_another_process_do_not_condemn_a_test_of_a_fraction_of_a_second() {
+    let with = |times: u64| {
+        let mut run = Run::new(started(&[ERRORS], &[]));
+        run.second_with(vec![ms(1); 200], |window| {
+            window.lag.heartbeat.record_many(Ns::from_micros(10), 100);
+            window.lag.heartbeat.record_many(Ns::from_micros(700), times);
+            window.lag.cpu_wait = Ns::from_millis(100);
+        });
+        let assessment = run.done();
+        let judged = of(&assessment, "lateness").into_iter().find(|one| one.measure == "heartbeat p99");
+        judged.map(|one| one.verdict)
+    };
+    assert_eq!(with(4), Some(Verdict::Pass));
+    assert_eq!(with(10), Some(Verdict::Invalid));
+}
+
+#[test]
 fn a_late_generator_makes_the_run_invalid() {
     let late = |lag: Ns, beat: Ns, wait: Ns, response: u64| {
         let mut run = Run::new(started(&[ERRORS], &[]));

@@ -65,6 +65,7 @@ pub(crate) async fn run<C: Clock, W: Worker>(
     // Sleeping to the start on the phase's own clock keeps the first arrivals from paying for the set-up of users.
     let seed = phase_seed(shard.plan.seed, number as u64);
     let pools = start_users(shard, test, phase, start, seed);
+    shard.clock.spawn(shard::beat_once(Rc::clone(shard), start));
     let running = Running {
         shard,
         reports,

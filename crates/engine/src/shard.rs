@@ -277,6 +277,13 @@ async fn listen<C: Clock, W: Worker>(shard: Rc<Shard<C, W>>, control: Control) {
 /// Distance of the heartbeats.
 const BEAT: Ns = Ns::from_millis(10);
 
+/// One beat at an instant: a phase that is over before the next of the others would have none at all.
+pub(crate) async fn beat_once<C: Clock, W: Worker>(shard: Rc<Shard<C, W>>, at: Ns) {
+    shard.clock.sleep_until(at).await;
+    let late = shard.clock.now().since(at);
+    shard.frames.borrow_mut().lag.heartbeat.record(late);
+}
+
 /// Measures how long ready work waits inside the shard, by a task that is due every 10 ms. Beats that were missed
 /// count with the lateness that each of them would have had, so that a long stall is not one late beat.
 async fn beat<C: Clock, W: Worker>(shard: Rc<Shard<C, W>>) {

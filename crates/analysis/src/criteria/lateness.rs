@@ -18,6 +18,10 @@ const NAME: &str = "lateness";
 /// condemns the run.
 const CPU_WAIT: f64 = 0.05;
 
+/// So often it must have been late by half of the budget for that: in a test of a fraction of a second one or two slices of
+/// another process's time are a tenth of all.
+const SEVERAL: u64 = 10;
+
 /// Share of a phase in which the shards worked or waited for a CPU, from which on they had nothing to spare.
 const SATURATED: f64 = 0.95;
 
@@ -108,7 +112,8 @@ fn one(measure: &str, histogram: &Histogram, budget: Ns, median: Ns, wait: f64) 
         return Judgement::new(NAME, "generator", measure, Verdict::Inconclusive, why)
             .remedy("run it again with a generator that records it");
     };
-    let starved = wait > CPU_WAIT && late.0 > budget.0 / 2;
+    let half = Ns(budget.0 / 2);
+    let starved = wait > CPU_WAIT && late > half && histogram.count_above(half) >= SEVERAL;
     let allowed = format!("{budget} are allowed at a median service time of {median}");
     let waited = units::show_share(wait);
     let judgement = if late > budget || starved {
