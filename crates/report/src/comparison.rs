@@ -122,22 +122,8 @@ pub fn text(compared: &Compared) -> Vec<String> {
         about.trim_end().to_owned(),
         format!("  {} {}, {:.0} s an arm", comparison.units, unit(comparison.unit), comparison.seconds),
         String::new(),
-        format!("  {:<12} {:>11} {:>11} {:>8} {:>18}  verdict", "", "A", "B", "B to A", "95 % interval"),
     ];
-    for row in &comparison.metrics {
-        let interval = row.interval.map_or("-".into(), |i| {
-            format!("{} to {}", percent(i.low), if i.high.is_finite() { percent(i.high) } else { "?".into() })
-        });
-        lines.push(format!(
-            "  {:<12} {:>11} {:>11} {:>8} {:>18}  {}",
-            metric(compared, &row.metric),
-            value(compared, row, row.a),
-            value(compared, row, row.b),
-            row.ratio.map_or("-".into(), percent),
-            interval,
-            verdict(row)
-        ));
-    }
+    lines.extend(table(compared));
     lines.push(String::new());
     if let Some(seen) = smallest(comparison) {
         lines.push(format!("  a difference of {seen} in the median response time would have been seen"));
@@ -148,7 +134,52 @@ pub fn text(compared: &Compared) -> Vec<String> {
             check.made, check.differed
         ));
     }
-    comparison.caveats.iter().for_each(|it| lines.push(format!("  note: {}", caveat(it))));
+    for told in &comparison.caveats {
+        lines.extend(wrapped("  note: ", 8, &caveat(told)));
+    }
+    lines
+}
+
+/// Text behind a beginning, at 80 columns; further lines begin in column `indent`.
+fn wrapped(begin: &str, indent: usize, text: &str) -> Vec<String> {
+    let mut out = String::new();
+    // writing to a String cannot fail
+    let _ = wrap(&mut out, begin, indent, WIDTH, text);
+    out.lines().map(str::to_owned).collect()
+}
+
+/// The rows with their heading, each column as wide as it must be; verdicts that are too long go on below.
+fn table(compared: &Compared) -> Vec<String> {
+    let heading = ["", "A", "B", "B to A", "95 % interval"].map(str::to_owned);
+    let cells = |row: &Row| {
+        let interval = row.interval.map_or("-".into(), |i| {
+            format!("{} to {}", percent(i.low), if i.high.is_finite() { percent(i.high) } else { "?".into() })
+        });
+        [
+            metric(compared, &row.metric),
+            value(compared, row, row.a),
+            value(compared, row, row.b),
+            row.ratio.map_or("-".into(), percent),
+            interval,
+        ]
+    };
+    let rows: Vec<([String; 5], String)> =
+        compared.comparison.metrics.iter().map(|row| (cells(row), verdict(row))).collect();
+    let wide = |column: usize| {
+        let all = rows.iter().map(|(cells, _)| &cells[column]).chain([&heading[column]]);
+        all.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: [usize; 5] = std::array::from_fn(wide);
+    let line = |cells: &[String; 5], verdict: &str| {
+        let mut begin = format!("  {:<1$}", cells[0], widths[0]);
+        for (cell, width) in cells[1..].iter().zip(&widths[1..]) {
+            begin.push_str(&format!("  {cell:>width$}"));
+        }
+        let indent = begin.chars().count() + 2;
+        wrapped(&(begin + "  "), indent, verdict)
+    };
+    let mut lines = line(&heading, "verdict");
+    lines.extend(rows.iter().flat_map(|(cells, verdict)| line(cells, verdict)));
     lines
 }
 

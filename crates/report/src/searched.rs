@@ -109,7 +109,10 @@ fn breaking(edge: &Value, users: bool) -> Option<String> {
 fn way_down(way: &Value, users: bool) -> Option<String> {
     let differs = way["differs"].as_bool()?;
     let unlike = if differs { "; the load of the way up is not safe" } else { ": no hysteresis" };
-    Some(format!("after an overload it holds again at {}{unlike}", load(&way["down"], users)))
+    Some(match way["down"].as_f64() {
+        Some(down) if down <= 0.0 => "after an overload it was not seen to hold again".to_owned(),
+        _ => format!("after an overload it holds again at {}{unlike}", load(&way["down"], users)),
+    })
 }
 
 fn recovery(all: Option<&Vec<Value>>, users: bool) -> Option<String> {

@@ -2,6 +2,7 @@
 //!
 //! All trials stand in one record, each as a test of its own; the finding stands behind them.
 
+mod blame;
 mod late;
 mod load;
 mod tell;
@@ -14,12 +15,13 @@ use crate::exit::{self, CliError};
 use crate::grounds::Started;
 use crate::live::Live;
 use crate::{out, plans, requests, stores};
+use blame::Blame;
 use crucible_analysis::Verdict;
 use crucible_core::{Ns, ScenarioId, units};
 use crucible_engine::Options;
 use crucible_plan::{Plan, Test};
 use crucible_schedule::Pacing;
-use crucible_stats::capacity::{Answer, Finding, Proposal, Scale, Search, Settings, TrialResult};
+use crucible_stats::capacity::{Answer, Finding, Proposal, Purpose, Scale, Search, Settings, TrialResult};
 use load::Target;
 use std::sync::Arc;
 
@@ -28,6 +30,10 @@ const WINDOW: Ns = Ns::from_millis(500);
 
 /// A trial in which we were late says nothing and is made again; after so many in a row the search ends.
 const MOST_LATE: u32 = 4;
+
+/// While the load still grows, so many in a row are enough to grow by less, and so often.
+const LATE_ABOVE: u32 = 2;
+const CAPS: usize = 3;
 
 /// Between the seeds of a trial and of its repetition: more than there are trials.
 const AGAIN: u64 = 1_000_000;
@@ -170,10 +176,17 @@ fn search_with<P: crucible_core::Protocol>(
     quiet: bool,
 ) -> Result<Found, CliError> {
     let scale = if target.users { Scale::Users } else { Scale::Rate };
-    let mut late = 0;
+    let (mut late, mut blame) = (0, Blame::default());
+    let (mut held, mut capped) = (0.0_f64, Vec::new());
     loop {
         let trial = match search.propose() {
-            Proposal::Done(finding) => return Ok(Found { finding: *finding, invalid: None }),
+            Proposal::Done(mut finding) => {
+                if let Answer::Edge(edge) = &finding.answer {
+                    finding.remarks.extend(blame.of(edge, &conductor.plan().steps));
+                }
+                finding.remarks.extend(capped.pop());
+                return Ok(Found { finding: *finding, invalid: None });
+            }
             Proposal::Trial(trial) => trial,
         };
         let test = load::test(base, &trial, scale);
@@ -192,6 +205,15 @@ fn search_with<P: crucible_core::Protocol>(
         if let Some(why) = late::late(&leg.windows, target, &result) {
             let why = format!("at {} the load generator was late: {why}", tell::load(trial.load, scale));
             late += 1;
+            if late >= LATE_ABOVE && trial.purpose == Purpose::Grow && held > 0.0 && capped.len() < CAPS {
+                // what held stands; how far the generator goes lies in between
+                let most = (held * trial.load).sqrt();
+                out::note(&format!("{why}; not beyond {}", tell::load(most, scale)));
+                capped.push(format!("not tried beyond {}: there {why}", tell::load(most, scale)));
+                search.cap(most);
+                late = 0;
+                continue;
+            }
             if late >= MOST_LATE {
                 let why = format!("{why}; it was the bottleneck");
                 return Ok(Found { finding: search.finding(), invalid: Some(why) });
@@ -200,6 +222,10 @@ fn search_with<P: crucible_core::Protocol>(
             continue;
         }
         late = 0;
+        if !leg.cut && trial.purpose == Purpose::Grow {
+            held = held.max(trial.load);
+        }
+        blame.take(&result, &leg.windows, &steps);
         search.observe(result);
         if !quiet {
             out::note(&tell::progress(&search.progress(), &trial, leg.cut, scale));

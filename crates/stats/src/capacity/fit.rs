@@ -41,6 +41,8 @@ const BEND: f64 = 10.0;
 const CAUTION: (f64, f64) = (10.0, 0.6);
 /// Clumps of bad operations that make one degree of freedom: their sizes vary as exponential ones do.
 const CLUMPS: f64 = 1.2;
+/// What makes whole searches cover 95 %, by simulation of the queues of the claims.
+const SHARPER: f64 = 1.27;
 /// Slopes that are thought of.
 const SLOPES: (f64, f64) = (3.0, 3e4);
 
@@ -50,6 +52,8 @@ pub(super) struct Fit {
     limit: Limit,
     trials: Vec<Evidence>,
     ceiling: Option<Ceiling>,
+    /// The log-likelihood ratio counts so many times.
+    sharper: f64,
     /// Whether the overdispersion has been measured.
     measured: bool,
     /// Overdispersion of each trial.
@@ -80,6 +84,7 @@ impl Fit {
             limit,
             trials,
             ceiling: None,
+            sharper: 1.0,
             measured: false,
             spread,
             floor: 0.0,
@@ -95,6 +100,13 @@ impl Fit {
             fit.climb((fit.best * 0.97).ln(), (fit.best * 1.03).ln());
         }
         Some(fit)
+    }
+
+    /// For the end of a search. While it goes on intervals had better be too wide, as it would stop too early; over a whole
+    /// search they then cover 97.3 % on average where 95 % are meant.
+    pub(super) fn sharpened(mut self) -> Fit {
+        self.sharper = SHARPER;
+        self
     }
 
     /// Noise and curve in turn, until they go together.
@@ -133,7 +145,7 @@ impl Fit {
         if let Some(chance) = self.unseen(load) {
             return chance;
         }
-        let excess = 2.0 * (self.misfit(load, self.slope).0 - self.least).max(0.0);
+        let excess = 2.0 * self.sharper * (self.misfit(load, self.slope).0 - self.least).max(0.0);
         let tail = 0.5 * beta_inc(self.freedom / 2.0, 0.5, self.freedom / (self.freedom + excess));
         if load < self.best { tail } else { 1.0 - tail }
     }

@@ -22,7 +22,9 @@ impl Known {
     /// known a wrong edge finds a slope that suits it, and the search would go on there.
     pub(super) fn at_last(settings: &Settings, results: &[TrialResult], role: Role) -> Option<Known> {
         let made = results.iter().filter(|result| !matches!(result.trial.purpose, Purpose::Recover));
-        Known::with(settings, results, role, Ceiling::of(made, settings.scale))
+        let mut known = Known::with(settings, results, role, Ceiling::of(made, settings.scale))?;
+        known.fits = known.fits.into_iter().map(|(index, fit)| (index, fit.sharpened())).collect();
+        Some(known)
     }
 
     fn with(

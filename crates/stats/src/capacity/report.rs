@@ -19,6 +19,8 @@ pub(super) fn finding(search: &Search) -> Finding {
         (Answer::NoEdge { highest }, _) => Some(*highest),
         _ => None,
     };
+    // an interval that is open below knows no load that is safe
+    let safe = safe.filter(|load| *load > 0.0);
     let headroom = search.settings.headroom;
     let recommended = safe.map(|load| match search.settings.scale {
         Scale::Rate => load * (1.0 - headroom),
@@ -57,7 +59,10 @@ const MOVED: f64 = 0.02;
 fn answer(search: &Search, known: Option<&Known>) -> Answer {
     match (search.bracket(), known) {
         ((None, None), _) => Answer::Unknown { why: "no trial was made".into() },
-        ((Some(highest), None), _) => Answer::NoEdge { highest },
+        ((Some(highest), None), known) => match known.filter(|known| missed(search, known, highest)) {
+            Some(known) => Answer::Edge(edge(search, known, Role::Target)),
+            None => Answer::NoEdge { highest },
+        },
         ((None, Some(lowest)), known) => {
             let index = known.map_or(0, |known| known.first().0);
             Answer::NeverHeld { lowest, name: search.settings.predicates[index].name.clone() }
@@ -66,6 +71,20 @@ fn answer(search: &Search, known: Option<&Known>) -> Answer {
         _ => Answer::Unknown { why: "no trial had a reading of a target".into() },
     }
 }
+
+/// Whether a target was missed below the highest load that held, so that the edge lies about there: longer trials may have taken
+/// away what shorter ones said.
+fn missed(search: &Search, known: &Known, highest: f64) -> bool {
+    let proper = search
+        .results
+        .iter()
+        .filter(|result| matches!(result.trial.purpose, Purpose::Grow | Purpose::Narrow | Purpose::Measure));
+    let estimate = known.quantile(0.5);
+    proper.filter(|result| !search.holds(result)).count() > 0 && estimate > 0.0 && estimate < BESIDE * highest
+}
+
+/// An edge this far beyond the highest load that held was not tried.
+const BESIDE: f64 = 1.1;
 
 fn edge(search: &Search, known: &Known, role: Role) -> Edge {
     let (predicate, fit) = known.first();
@@ -178,10 +197,14 @@ fn remarks(search: &Search, answer: &Answer) -> Vec<String> {
         remarks.push(format!("the time was over at {highest:.1}, before any target gave way"));
     }
     if let Some(way) = search.extra.hysteresis().filter(|way| way.differs) {
-        remarks.push(format!(
-            "after an overload the targets held again only at {:.1}: more than that is not safe",
-            way.down
-        ));
+        remarks.push(match way.down {
+            down if down > 0.0 => {
+                format!(
+                    "after an overload the targets held again only at {down:.1}: more than that is not safe"
+                )
+            }
+            _ => "after an overload the targets were not seen to hold again".to_owned(),
+        });
     }
     remarks
 }

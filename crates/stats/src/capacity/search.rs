@@ -65,6 +65,12 @@ impl Search {
         }
     }
 
+    /// Goes no further than `load`: more cannot be put on.
+    pub fn cap(&mut self, load: f64) {
+        self.settings.most = load;
+        self.next = design::next(self);
+    }
+
     /// Takes what came of the trial that was proposed last.
     pub fn observe(&mut self, result: TrialResult) {
         self.spent += result.took();

@@ -80,9 +80,10 @@ const STILL: f64 = 0.02;
 /// The part of all growth that may be still to come of what has levelled off.
 const REST: f64 = 0.05;
 /// The price of a step for its name, as a difference of log-likelihoods: its place is chosen among some eighty, of which in
-/// noise with a memory one always fits a little (the logarithm of their number; Schwarz 1978). Against a leak it pays
-/// nothing: a step just too small to stand out must not pass for one.
+/// noise with a memory one always fits a little (the logarithm of their number; Schwarz 1978).
 const STEP: f64 = 4.0;
+/// The price of a step against a leak: less, as a step just too small to stand out must not pass for one.
+const STEP_AGAINST: f64 = 1.5;
 /// The price of a curve for its name: one more figure than flat, and its time constant.
 const CURVE: f64 = 2.0;
 /// The same against a flat series, where long memory imitates lines.
@@ -161,11 +162,11 @@ fn cycles(values: &[f64]) -> Cycles {
 struct Models {
     flat: Fit,
     line: Fit,
-    /// The best of what only looks like a line.
+    /// The best of what only looks like a line, prices paid.
     rival: Fit,
     /// What the series looks like without a line; a step pays its price here.
     like: &'static str,
-    /// The best of those with a line on top.
+    /// The best of those with a line on top, prices paid.
     both: Fit,
     /// The best curve that has not levelled off yet in the time seen.
     far: Fit,
@@ -182,9 +183,9 @@ fn models(values: &[f64]) -> Models {
         (0..n).map(|i| shape(i as f64 / (n - 1) as f64)).collect()
     };
     let slope = of(&|x| x);
-    // shape, name, price
-    let mut rivals: Vec<(Vec<f64>, &'static str, f64)> = Vec::new();
-    let mut levels = |shape: Vec<f64>| rivals.push((shape, "levels off", CURVE));
+    // shape, name, price for the name, price against a leak
+    let mut rivals: Vec<(Vec<f64>, &'static str, f64, f64)> = Vec::new();
+    let mut levels = |shape: Vec<f64>| rivals.push((shape, "levels off", CURVE, 0.0));
     let curve = |time: f64| of(&|x| 1.0 - (-x / time).exp());
     let times: Vec<f64> = (1..=12).map(|k| LEVELLED * f64::from(k) / 12.0).collect();
     times.iter().for_each(|time| levels(curve(*time)));
@@ -193,17 +194,19 @@ fn models(values: &[f64]) -> Models {
     levels(curve(finest(&times, &|time| fit(values, &[&curve(time), &slope]).likelihood)));
     [0.002, 0.006, 0.02].iter().for_each(|first| levels(of(&|x| (1.0 + x / first).ln())));
     let step = |at: usize| (0..n).map(|i| f64::from(i >= at)).collect::<Vec<f64>>();
-    rivals.extend(steps(values).into_iter().map(|at| (step(at), "one step", STEP)));
+    rivals.extend(steps(values).into_iter().map(|at| (step(at), "one step", STEP, STEP_AGAINST)));
     let better = |best: Fit, next: Fit| if next.likelihood > best.likelihood { next } else { best };
     let flat = fit(values, &[]);
-    let both = rivals.iter().map(|(shape, ..)| fit(values, &[shape, &slope])).fold(flat.clone(), better);
+    let dear = |fit: Fit, price: f64| Fit { likelihood: fit.likelihood - price, ..fit };
+    let with_line = rivals.iter().map(|(shape, .., price)| dear(fit(values, &[shape, &slope]), *price));
+    let both = with_line.fold(flat.clone(), better);
     let (mut rival, mut like) = (flat.clone(), (flat.likelihood, "flat"));
-    for (shape, name, price) in &rivals {
+    for (shape, name, price, against) in &rivals {
         let alone = fit(values, &[shape]);
         if alone.likelihood - price > like.0 {
             like = (alone.likelihood - price, *name);
         }
-        rival = better(rival, alone);
+        rival = better(rival, dear(alone, *against));
     }
     let far = FAR.iter().map(|time| fit(values, &[&curve(*time)])).fold(flat.clone(), better);
     Models { line: fit(values, &[&slope]), flat, rival, like: like.1, both, far }

@@ -13,6 +13,9 @@ use crucible_stats::capacity::{self, Limit, Predicate, Reading, Scale, Trial};
 const MOST_USERS: u64 = 20_000;
 /// How long operations under way at the end of a trial may still take: the next trial does not wait for a backlog.
 const GRACE: Ns = Ns::from_secs(1);
+/// In which the load of a trial without a time to settle rises; the others take a third of theirs. Users who all come in one
+/// instant, and all log in, would be measured instead of those who are there.
+const RISE: Ns = Ns::from_millis(300);
 /// Errors beyond this share are the breaking point unless another is asked for.
 const BREAKING: f64 = 0.05;
 
@@ -274,9 +277,11 @@ fn parse(text: &str) -> Result<Threshold, CliError> {
 
 /// The test of a trial: the base's scenarios under the trial's load, judged by the search alone.
 pub(super) fn test(base: &Test, trial: &Trial, scale: Scale) -> Test {
+    let rise =
+        if trial.settle > Ns::ZERO { Ns(trial.settle.0 / 3) } else { RISE }.min(Ns(trial.length.0 / 4));
     let load = match scale {
-        Scale::Rate => open(trial.load, trial.length, MOST_USERS),
-        Scale::Users => closed(trial.load, trial.length),
+        Scale::Rate => arrivals(rising(trial.load, trial.length, rise), MOST_USERS),
+        Scale::Users => closed(rising(trial.load, trial.length, rise)),
     };
     let name = format!("trial {}: {}", trial.number, super::tell::load(trial.load, scale));
     Test { name, load, thresholds: Vec::new(), warm_up: WarmUp::Keep, ..base.clone() }
@@ -286,16 +291,29 @@ fn flat(value: f64, length: Ns) -> Curve {
     Curve { pieces: vec![Piece { length, from: value, to: value }] }
 }
 
-/// Arrivals at random instants (users do not come in step).
-pub(super) fn open(rate: f64, length: Ns, max_users: u64) -> Load {
-    let pacing =
-        Pacing::Open { rate: flat(rate, length), spacing: Spacing::Poisson, max_users, patience: None };
-    phase(format!("{}/s", units::show_number(rate)), length, pacing)
+/// From nothing to `value` in the time `rise`, then level.
+fn rising(value: f64, length: Ns, rise: Ns) -> Curve {
+    let rest = Ns(length.0.saturating_sub(rise.0));
+    let pieces =
+        [Piece { length: rise, from: 0.0, to: value }, Piece { length: rest, from: value, to: value }];
+    Curve { pieces: pieces.into_iter().filter(|piece| piece.length > Ns::ZERO).collect() }
 }
 
-fn closed(users: f64, length: Ns) -> Load {
-    let pacing = Pacing::Closed { users: flat(users, length), iterations: None };
-    phase(format!("{users} users"), length, pacing)
+/// Arrivals at random instants (users do not come in step).
+pub(super) fn open(rate: f64, length: Ns, max_users: u64) -> Load {
+    arrivals(flat(rate, length), max_users)
+}
+
+fn arrivals(rate: Curve, max_users: u64) -> Load {
+    let (name, length) = (format!("{}/s", units::show_number(rate.max())), rate.length());
+    let pacing = Pacing::Open { rate, spacing: Spacing::Poisson, max_users, patience: None };
+    phase(name, length, pacing)
+}
+
+fn closed(users: Curve) -> Load {
+    let (name, length) = (format!("{} users", users.max()), users.length());
+    let pacing = Pacing::Closed { users, iterations: None };
+    phase(name, length, pacing)
 }
 
 fn phase(name: String, length: Ns, pacing: Pacing) -> Load {

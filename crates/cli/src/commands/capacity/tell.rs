@@ -87,11 +87,12 @@ pub(super) fn text(finding: &Finding, target: &Target, scale: Scale, about: &str
     }
     if let Some(way) = &finding.hysteresis {
         let unlike = if way.differs { "; the way up is not safe" } else { "" };
-        lines.push(format!(
-            "  way down     holds again at {}, still fails at {}{unlike}",
-            show(way.down),
-            show(way.still_failing)
-        ));
+        let again = if way.down > 0.0 {
+            format!("holds again at {}", show(way.down))
+        } else {
+            "was not seen to hold again".into()
+        };
+        lines.push(format!("  way down     {again}, still fails at {}{unlike}", show(way.still_failing)));
     }
     lines.extend(recovered(finding, scale));
     if finding.cut.0 > 0 {
