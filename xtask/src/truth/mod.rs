@@ -7,6 +7,7 @@ mod claims;
 pub(crate) mod product;
 mod simulation;
 pub(crate) mod table;
+mod why;
 
 use crate::{Failure, flag, machine, root};
 use claims::CLAIMS;
@@ -75,7 +76,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     rows.extend(side_by_side(&together, &settings));
     rows.sort_by_key(|(id, _)| id.trim_start_matches('T').parse::<u32>().unwrap_or(u32::MAX));
     print!("{}", table::render(&rows));
-    let failed = rows.iter().filter(|(_, row)| !row.holds).count();
+    let mut open: Vec<&str> = rows.iter().filter(|(_, row)| !row.holds).map(|(id, _)| *id).collect();
+    let failed = open.len();
+    open.dedup();
+    for (id, why) in open.iter().filter_map(|id| Some((id, why::why(id)?))) {
+        println!("{}", table::beside(id, why));
+    }
     if failed == 0 { Ok(()) } else { Err(format!("{failed} of {} do not hold", rows.len())) }
 }
 

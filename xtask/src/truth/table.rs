@@ -59,6 +59,16 @@ pub(crate) fn render(rows: &[(&str, Row)]) -> String {
     out
 }
 
+/// A remark on a claim, below the table.
+pub(crate) fn beside(id: &str, text: &str) -> String {
+    let lines = wrap(text, CLAIM + MEASURED + GOAL + 8);
+    let all = lines.iter().enumerate().map(|(index, line)| {
+        let id = if index == 0 { id } else { "" };
+        format!("{id:<4}{line}")
+    });
+    all.collect::<Vec<_>>().join("\n")
+}
+
 fn line(out: &mut String, id: &str, claim: &str, measured: &str, goal: &str, verdict: &str) {
     let text = format!("{id:<4}{claim:<CLAIM$} {measured:<MEASURED$} {goal:<GOAL$} {verdict}");
     // writing to a String cannot fail
@@ -95,6 +105,7 @@ mod tests {
             true,
         );
         let text = render(&[("T1", row.clone()), ("T2", Row { holds: false, ..row })]);
+        let text = text + &beside("T2", &"why it is not met, told at length ".repeat(9));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert_eq!((text.matches("pass").count(), text.matches("FAIL").count()), (1, 1));
     }

@@ -153,6 +153,13 @@ fn settings(args: &CapacityArgs, target: &Target) -> Result<Settings, CliError> 
     };
     settings.within = time("--within", &args.within)?;
     settings.shortest = time("--trial", &args.trial)?;
+    if target.shortest() > settings.shortest {
+        settings.shortest = target.shortest();
+        out::note(&format!(
+            "trials of {}: in shorter ones nothing takes as long as the targets allow",
+            settings.shortest
+        ));
+    }
     settings.start = args.from.unwrap_or(settings.start);
     settings.most = args.to.unwrap_or(if args.users { 100_000.0 } else { 1e6 });
     settings.precision = args.precision / 100.0;

@@ -104,9 +104,8 @@ fn leak_rows(settings: &Settings) -> Result<Vec<Row>, Failure> {
         let title = format!("{name}, {minutes:.0} min: 1 % a minute found");
         let denied = (1.0 - found - undecided).max(0.0);
         let measured = match found < 1.0 {
-            // what keeps them from being found is what keeps benign growth from being called a leak
             true => format!(
-                "{}; undecided {}, called something else {}: a step, a curve that ends or the noise explain these as well",
+                "{}; undecided {}, called something else {}",
                 percent(found),
                 percent(undecided),
                 percent(denied)

@@ -123,14 +123,23 @@ impl Target {
 
     /// The shortest time that an operation is to have been answered in.
     pub(super) fn limit(&self) -> Option<Ns> {
-        let limits = self.readers.iter().zip(&self.predicates).filter_map(|(reader, one)| {
+        self.limits().min()
+    }
+
+    /// The shortest trial in which it can be seen that an operation takes longer than it may: even the first trials, which are
+    /// shorter by two fifths, go on for longer than the longest limit.
+    pub(super) fn shortest(&self) -> Ns {
+        Ns(2 * self.limits().max().unwrap_or_default().0)
+    }
+
+    fn limits(&self) -> impl Iterator<Item = Ns> {
+        self.readers.iter().zip(&self.predicates).filter_map(|(reader, one)| {
             match (&reader.what, one.limit) {
                 (What::Slower(limit), _) => Some(*limit),
                 (What::Mean, Limit::Level(level)) => Some(Ns::from_secs_f64(level)),
                 _ => None,
             }
-        });
-        limits.min()
+        })
     }
 
     /// The windows of a trial as the search wants them.
