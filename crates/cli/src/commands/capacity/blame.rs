@@ -80,3 +80,44 @@ impl Blame {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crucible_core::{Frame, Histogram, Ns, ScenarioId, StepId, StepSpec};
+    use crucible_stats::capacity::{self, Purpose, Shape, Trial as Proposed};
+
+    /// A trial at 100 in which so many of 1,000 missed the target and so many failed in the second step.
+    fn blame(missed: u64, refused: u64) -> Option<String> {
+        let step = |id, name: &str| {
+            let (checks, measures, body) = (Vec::new(), Vec::new(), std::sync::Arc::new(()));
+            let spec = StepSpec { default_name: name.into(), checks, measures, body };
+            Step::plain(StepId(id), ScenarioId(0), "http", spec)
+        };
+        let steps = [step(0, "read"), step(1, "save")];
+        let mut frame = Frame::new(0);
+        frame.classes[ErrorClass::Throttled as usize] = refused;
+        frame.classes[ErrorClass::None as usize] = 500;
+        let window = Window { steps: vec![(StepId(1), frame)], ..Window::default() };
+        let length = Ns::from_secs(5);
+        let trial =
+            Proposed { number: 1, purpose: Purpose::Measure, load: 100.0, length, settle: Ns::from_secs(1) };
+        let readings = vec![Reading::Share { of: 1_000, bad: missed }];
+        let seen = capacity::Window { length, readings, done: 900, response: Histogram::default() };
+        let result = TrialResult { trial, windows: vec![seen], ended_early: false };
+        let mut blame = Blame::default();
+        blame.take(&result, &[window], &steps);
+        let name = "p95 <= 500ms".to_owned();
+        let edge = Edge { estimate: 105.0, low: 90.0, high: 110.0, shape: Shape::Slope, predicate: 0, name };
+        blame.of(&edge, &steps)
+    }
+
+    #[test]
+    fn failures_are_told_where_they_are_most_of_it() {
+        let told = blame(100, 90).unwrap();
+        assert!(told.starts_with("90% of what missed it"), "{told}");
+        assert!(told.contains("`save`: throttled (100% of the failures)"), "{told}");
+        assert_eq!(blame(100, 20), None);
+        assert_eq!(blame(100, 0), None);
+    }
+}
