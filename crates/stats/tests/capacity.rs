@@ -107,6 +107,7 @@ fn the_edge_of_a_queue_is_found_without_knowing_any_bound() {
         assert!((edge.estimate / truth - 1.0).abs() < 0.06, "seed {seed}: {} for {truth}", edge.estimate);
         assert!(edge.low <= edge.estimate && edge.estimate <= edge.high);
         covered += usize::from(edge.low <= truth && truth <= edge.high);
+        assert_eq!(finding.recommended.is_some(), edge.low > 0.0, "{finding:?}");
         let recommended = finding.recommended.unwrap_or(0.0);
         assert!((recommended - edge.low * 0.8).abs() < 1e-9 * recommended.max(1.0));
         assert!(finding.curve.windows(2).all(|pair| pair[0].load < pair[1].load));
