@@ -12,6 +12,10 @@ pub enum Act {
     As(u8),
     /// Send nothing for so many seconds.
     Wait(f64),
+    /// Remember this instant.
+    Mark,
+    /// Send nothing until so many seconds after the last mark.
+    Until(f64),
     /// Send without pause until `refusals` were refused or `most` were sent; `lanes` at once, the next ones when all of
     /// these were answered.
     Burst {
@@ -42,6 +46,20 @@ pub enum Act {
     },
 }
 
+/// Seconds that acts take at least: their waits.
+pub(crate) fn least_length(acts: &[Act]) -> f64 {
+    let (mut now, mut mark) = (0.0, 0.0);
+    for act in acts {
+        match act {
+            Act::Wait(seconds) => now += seconds,
+            Act::Mark => mark = now,
+            Act::Until(seconds) => now = f64::max(now, mark + seconds),
+            _ => {}
+        }
+    }
+    now
+}
+
 /// What a player wants.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Next {
@@ -69,6 +87,8 @@ pub struct Player {
     key: u8,
     /// Begin of the present act.
     begun: f64,
+    /// The last mark.
+    mark: f64,
     /// Nothing is sent after this instant.
     end: f64,
     sent: u64,
@@ -87,6 +107,7 @@ impl Player {
             index: 0,
             key: 0,
             begun: now,
+            mark: now,
             end,
             sent: 0,
             refused: 0,
@@ -119,6 +140,15 @@ impl Player {
                 Act::Wait(seconds) => {
                     // the instant is kept, so that waiting costs nobody a late wake-up
                     over = self.begun + seconds;
+                    None
+                }
+                Act::Mark => {
+                    self.mark = self.begun;
+                    over = self.begun;
+                    None
+                }
+                Act::Until(seconds) => {
+                    over = self.begun.max(self.mark + seconds);
                     None
                 }
                 Act::Burst { most, refusals, lanes } => {
@@ -159,5 +189,50 @@ impl Player {
             let late = answers.iter().map(|seen| seen.answered - self.begun).fold(self.due, f64::max);
             self.due = (self.due + first.max(growth * self.due)).max(late);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Hints;
+
+    fn passed(at: f64) -> Seen {
+        Seen {
+            sent: at,
+            answered: at + 0.1,
+            key: 0,
+            verdict: Verdict::Passed,
+            status: 200,
+            hints: Hints::default(),
+        }
+    }
+
+    #[test]
+    fn instants_after_a_mark_do_not_drift_with_answers() {
+        let one = Act::Singles { count: 1, every: 0.0 };
+        let acts = vec![one, Act::Mark, Act::Until(2.0), one, Act::Until(3.0), one];
+        let mut player = Player::new(acts, 10.0, 100.0);
+        let (mut now, mut sent) = (10.0, Vec::new());
+        while let Next::Fire { at, .. } = player.next(now) {
+            sent.push(at);
+            player.saw(&[passed(at)]);
+            now = at.max(now) + 0.1;
+        }
+        // marked when the first answer was there
+        assert_eq!(sent, [10.0, 12.1, 13.1]);
+    }
+
+    #[test]
+    fn waits_are_added_and_instants_are_not() {
+        let acts = [Act::Wait(2.0), Act::Mark, Act::Until(1.0), Act::Until(4.0), Act::Wait(0.5)];
+        assert_eq!(least_length(&acts), 6.5);
+    }
+
+    #[test]
+    fn an_instant_that_has_passed_is_now() {
+        let one = Act::Singles { count: 1, every: 0.0 };
+        let mut player = Player::new(vec![Act::Mark, Act::Wait(5.0), Act::Until(2.0), one], 0.0, 100.0);
+        assert_eq!(player.next(0.0), Next::Fire { at: 5.0, count: 1, key: 0 });
     }
 }

@@ -5,12 +5,13 @@
 //! w_i w_j (1 - exp(-D_ij / [`PATIENCE`])), D_ij the logarithm of the likelihood ratio of i and j for what i expects. Source: expected
 //! information gain (Lindley 1956), with the pairwise bound instead of the entropy.
 
-use super::acts::{Act, Next, Player};
+use super::acts::{Act, Next, Player, least_length};
 use super::belief::{Belief, Weighted};
 use super::headers::Hints;
 use super::likelihood::{SURPRISE, log_probability, state_after};
 use super::rule::{Class, Rule};
 use super::seen::{Log, Seen, Verdict};
+use super::spread::{LADDER, fan, ladder};
 use super::state::State;
 
 /// An experiment to make.
@@ -59,7 +60,7 @@ pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experi
     let unit = best.memory();
     let all: Vec<(&Weighted, &State)> = minds.iter().zip(&states).collect();
     let mut chosen: Option<(f64, Experiment)> = None;
-    for (acts, about) in menu(&best, &minds, &states, means, belief.range(|rule| rule.window)) {
+    for (acts, about) in menu(&best, &minds, &states, means, &belief.windows()) {
         let end = means.end.min(means.now + 4.0 * unit + 1.0);
         let (mut gain, mut length, mut requests) = (0.0, 0.0, 0.0);
         for (mind, state) in minds.iter().zip(&states) {
@@ -83,13 +84,13 @@ pub(crate) fn choose(belief: &Belief, log: &Log, means: &Means) -> Option<Experi
     chosen.map(|(_, experiment)| experiment)
 }
 
-/// What measures the window of a lock-out or a log once more, whatever it is worth.
+/// What measures the window of a lock-out or a log once more, whatever it is worth; `None` if there is no time for it.
 pub(crate) fn refine(belief: &Belief, log: &Log, means: &Means) -> Option<Experiment> {
-    let (best, minds) = (belief.best()?.rule, belief.sample(MINDS, 2.0));
-    let states: Vec<State> = minds.iter().map(|mind| state_after(&mind.rule, log)).collect();
-    let range = belief.range(|rule| rule.window);
-    let (acts, about) = ladder(&best, &minds, &states, means, range).or_else(|| fan(&best, means, range))?;
-    Some(Experiment { acts, end: means.end, about })
+    let best = belief.best()?.rule;
+    let windows = belief.windows();
+    let ladder = || ladder(&best, &state_after(&best, log), means, &windows);
+    let (acts, about) = ladder().or_else(|| fan(&best, means, &windows))?;
+    (means.now + least_length(&acts) < means.end).then_some(Experiment { acts, end: means.end, about })
 }
 
 /// The doubt that an experiment settles if `mind` is right and it brings what `mind` expects. Figures are settled rule by
@@ -189,7 +190,7 @@ fn against(expected: &[(f64, bool)], rule: &Rule, begin: &State, noise: f64, blu
 type Menu = Vec<(Vec<Act>, &'static str)>;
 
 /// Experiments that may be worth it, on the scales of what is believed.
-fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means, range: (f64, f64)) -> Menu {
+fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means, windows: &[f64]) -> Menu {
     let lanes = means.lanes;
     let limit = minds.iter().map(|mind| mind.rule.limit).max().unwrap_or(1).max(best.limit);
     let all = Act::Burst { most: 2 * limit + 5, refusals: 2, lanes };
@@ -231,8 +232,9 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means, range:
             }
         }
     }
-    menu.extend(ladder(best, minds, states, means, range));
-    menu.extend(fan(best, means, range));
+    let own = minds.iter().zip(states).find(|(mind, _)| mind.rule.class == best.class);
+    menu.extend(own.and_then(|(mind, state)| ladder(&mind.rule, state, means, windows)));
+    menu.extend(fan(best, means, windows));
     if best.class == Class::TwoTier {
         // as much as the short tier allows, until the long one refuses; then a watch for its end
         let times = best.second.limit.div_ceil(best.limit).min(40) + 1;
@@ -244,63 +246,6 @@ fn menu(best: &Rule, minds: &[Weighted], states: &[State], means: &Means, range:
     let growing = Act::Watch { first: 0.01 * best.window, growth: 0.1, longest: 12.0 * best.memory() };
     menu.push((vec![growing, all], "asking again, ever more slowly"));
     menu
-}
-
-pub(crate) const LADDER: &str = "singles where the window may end, then all that is left";
-/// Most that a ladder reaches, as a multiple of where it begins.
-const FAN: f64 = 2.2;
-
-/// Single requests over the range in which the window of a lock-out may end, then all that is left: how many pass tells
-/// which of them began a new window. Refusals cost a lock each, so that one pass must tell as much as it can.
-fn ladder(
-    best: &Rule,
-    minds: &[Weighted],
-    states: &[State],
-    means: &Means,
-    range: (f64, f64),
-) -> Option<(Vec<Act>, &'static str)> {
-    if best.class != Class::Lockout || best.limit < 3 {
-        return None;
-    }
-    let own = || minds.iter().zip(states).filter(|(mind, _)| mind.rule.class == Class::Lockout);
-    let locked = own().map(|(mind, state)| -state.margin(&mind.rule, means.now)).fold(0.0, f64::max);
-    let (least, most) = (range.0 * 0.985, (range.1 * 1.015).min(FAN * range.0));
-    let count = (best.limit - 1).min(40);
-    // the first one ends the lock, and tells its length once more, unless asking makes it longer
-    let mut acts = if best.extends {
-        vec![Act::Wait(locked * 1.02 + 2.0 * means.trip), Act::Singles { count: 1, every: 0.0 }]
-    } else {
-        let watch = Act::Watch { first: 0.008 * best.lock, growth: 0.0, longest: 0.3 * best.lock };
-        vec![Act::Wait((locked - 0.06 * best.lock).max(0.0)), watch]
-    };
-    let spread = Act::Singles { count, every: (most - least) / count as f64 };
-    let rest = Act::Burst { most: best.limit + 1, refusals: 1, lanes: means.lanes };
-    acts.extend([Act::Wait(least), spread, rest]);
-    Some((acts, LADDER))
-}
-
-/// Requests spread over the range in which a log may forget, then all that pass: how many do tells which of them are
-/// forgotten. That needs one window, and divides the range by as many as there are requests.
-fn fan(best: &Rule, means: &Means, (least, most): (f64, f64)) -> Option<(Vec<Act>, &'static str)> {
-    let log = matches!(best.class, Class::LogWithRejects | Class::SlidingLog);
-    if !log || best.limit < 2 || most <= least {
-        return None;
-    }
-    let (least, most) = (least * 0.99, most * 1.01);
-    let count = best.limit.min(40);
-    let every = ((most - least) / count as f64).max(means.trip);
-    let rest = best.limit - count;
-    let mut acts = Vec::new();
-    if best.class == Class::SlidingLog {
-        acts.push(Act::Wait(most));
-    }
-    if rest > 0 {
-        acts.push(Act::Burst { most: rest, refusals: u64::MAX, lanes: means.lanes });
-    }
-    acts.push(Act::Singles { count, every });
-    acts.push(Act::Wait((most - (count - 1) as f64 * every).max(0.0)));
-    acts.push(Act::Burst { most: best.limit + 1, refusals: 1, lanes: means.lanes });
-    Some((acts, "singles spread over what is not known, then all that is left"))
 }
 
 /// Times that differ by more than a fifth among those that likely rules name.

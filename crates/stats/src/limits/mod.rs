@@ -23,6 +23,7 @@ mod search;
 mod seek;
 mod seen;
 pub mod sim;
+mod spread;
 mod state;
 mod walk;
 

@@ -3,7 +3,7 @@
 
 use super::acts::Act;
 use super::belief::Belief;
-use super::design::{Experiment, LADDER, Means, choose, refine};
+use super::design::{Experiment, Means, choose, refine};
 use super::finding::Outcome;
 use super::likelihood::surprises_after;
 use super::locks::brackets;
@@ -12,6 +12,7 @@ use super::prober::{Prober, Stage, Todo};
 use super::rule::{Class, LOCKS, Rule};
 use super::search::middle;
 use super::seen::Log;
+use super::spread::LADDER;
 use crucible_core::Rng;
 
 /// Windows that are pressed on at a time.
@@ -30,6 +31,8 @@ const LEAST_LEFT: f64 = 0.3;
 const RESTS: (f64, f64) = (2.1, 2.6);
 /// Share of the time between two instants at which more is let through, for which a confirmation waits at a time.
 const GRAIN: f64 = 0.08;
+/// Ladders after which something else is looked at.
+const LADDERS: u32 = 4;
 /// Experiments of one search.
 const ROUNDS: u32 = 24;
 
@@ -113,7 +116,9 @@ impl Prober {
             // asking a log that counts refusals costs a window: only what measures it is worth that
             let sure = self.belief.classes().first().is_some_and(|(_, share)| *share > SURE);
             let chosen = if sure
-                && (best.class == Class::LogWithRejects || best.class == Class::Lockout && again.0 != LADDER)
+                && (best.class == Class::LogWithRejects
+                    || best.class == Class::Lockout
+                        && (again.0 != LADDER || !again.1.is_multiple_of(LADDERS)))
             {
                 refine(&self.belief, log, &means)
             } else {
