@@ -23,33 +23,54 @@ type Failure = String;
 struct Task {
     name: &'static str,
     about: &'static str,
+    /// Flags that it knows.
+    flags: &'static [&'static str],
     run: fn(&[String]) -> Result<(), Failure>,
 }
 
 const TASKS: &[Task] = &[
-    Task { name: "ci", about: "the one gate, cheapest check first; --quick: without tests", run: ci::run },
-    Task { name: "tidy", about: "the laws of the house: edges, slices, sizes, words", run: tidy::run },
+    Task {
+        name: "ci",
+        about: "the one gate, cheapest check first; --quick: without tests",
+        flags: &["--quick"],
+        run: ci::run,
+    },
+    Task {
+        name: "tidy",
+        about: "the laws of the house: edges, slices, sizes, words; --list",
+        flags: &["--list"],
+        run: tidy::run,
+    },
     Task {
         name: "truth",
-        about: "our numbers against known truth; --fast, --list, or the names of claims",
+        about: "our numbers against known truth; --fast, --list, --no-build, or the names of claims",
+        flags: &["--fast", "--list", "--here", "--no-build"],
         run: truth::run,
     },
     Task {
         name: "live",
-        about: "the judging commands against real systems; --tries N, --list, or the names of claims",
+        about: "the judging commands against real systems; --tries N, --list, --no-build, or the names of claims",
+        flags: &["--tries", "--list", "--no-build"],
         run: live::run,
     },
     Task {
         name: "bench",
-        about: "peers | open: beside other load generators; --rounds N, --seconds N, --no-oha",
+        about: "peers | open | scripted | sockets: beside other load generators; --rounds N, --seconds N, --no-oha",
+        flags: &["--rounds", "--seconds", "--rate", "--connections", "--no-oha", "--no-locust", "--no-build"],
         run: bench::run,
     },
     Task {
         name: "serve",
-        about: "null | truth: a server of the testkit, for measurements by hand",
+        about: "null | truth: a server of the testkit, for measurements by hand; --threads N, --delay 5ms",
+        flags: &["--threads", "--delay"],
         run: serve::run,
     },
 ];
+
+/// What a task is given must be known before it begins: some of them take an hour.
+fn unknown<'a>(task: &Task, arguments: &'a [String]) -> Option<&'a String> {
+    arguments.iter().find(|word| word.starts_with('-') && !task.flags.contains(&word.as_str()))
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -60,6 +81,14 @@ fn main() -> ExitCode {
         }
         return ExitCode::from(2);
     };
+    if let Some(word) = unknown(task, &arguments[1..]) {
+        let help = matches!(word.as_str(), "--help" | "-h");
+        if !help {
+            eprintln!("cargo xtask {}: there is no {word}", task.name);
+        }
+        eprintln!("usage: cargo xtask {}: {}", task.name, task.about);
+        return if help { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    }
     match (task.run)(&arguments[1..]) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
