@@ -68,7 +68,6 @@ pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted,
     let Conduct { store, mut live, labels, .. } = how;
     started.labels = labels;
     live.begin(&started, files);
-    let run = started.run.clone();
     let mut recorder = Recorder::begin(store.as_ref(), &started)?;
     let mut view = RunView::new(started);
     let control = Control::new();
@@ -97,16 +96,11 @@ pub fn conduct(plan: Plan, tests: Vec<usize>, how: Conduct) -> Result<Conducted,
     });
     live.end();
     drop(watch);
-    recorder.finish();
     if let Err(error) = outcome {
+        recorder.close();
         return Err(CliError::internal(error.to_string()));
     }
-    let assessment = assess(&view);
-    if let Some(store) = &store {
-        // The list of runs shows it; the record itself does not depend on it.
-        let _ = store.set_verdict(&run, assessment.verdict.name());
-    }
-    Ok(Conducted { view, assessment })
+    Ok(recorder.finish(store.as_ref(), view))
 }
 
 pub(crate) fn started(
@@ -180,7 +174,18 @@ impl Recorder {
         Some(Note { at, kind: NoteKind::Invalid, text: format!("the record could not be written: {error}") })
     }
 
-    pub(crate) fn finish(self) {
+    /// Closes the record and judges what it holds.
+    pub(crate) fn finish(self, store: Option<&Store>, view: RunView) -> Conducted {
+        self.close();
+        let assessment = assess(&view);
+        if let Some(store) = store {
+            // the list of runs shows it; the record itself does not depend on it
+            let _ = store.set_verdict(&view.started.run, assessment.verdict.name());
+        }
+        Conducted { view, assessment }
+    }
+
+    fn close(self) {
         if let Some(Err(error)) = self.writer.map(RunWriter::finish) {
             out::note(&format!("warning: failed to close the record: {error}"));
         }

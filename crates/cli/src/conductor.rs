@@ -9,7 +9,7 @@ use crate::exit::CliError;
 use crate::live::Live;
 use crate::stop;
 use crate::watch::{Watch, Watching};
-use crucible_analysis::{RunView, Verdict, assess};
+use crucible_analysis::{RunView, Verdict};
 use crucible_core::{Now, Ns, Protocol};
 use crucible_engine::clock::Epoch;
 use crucible_engine::{Control, Job, Options, describe, measure_wakeups, system};
@@ -179,13 +179,7 @@ impl<P: Protocol> Conductor<P> {
         let errors = std::mem::take(&mut self.errors);
         self.take(&RunEvent::Finished(Finished { at: self.epoch.now(), reason, errors }));
         self.live.end();
-        self.recorder.finish();
-        let assessment = assess(&self.view);
-        if let Some(store) = &self.store {
-            // The list of runs shows it; the record itself does not depend on it.
-            let _ = store.set_verdict(&self.view.started.run, assessment.verdict.name());
-        }
-        Conducted { view: self.view, assessment }
+        self.recorder.finish(self.store.as_ref(), self.view)
     }
 
     fn take(&mut self, event: &RunEvent) {

@@ -42,15 +42,19 @@ pub fn load(name: &Path, overrides: &PlanOverrides) -> Result<Plan, CliError> {
 }
 
 /// Reads a plan file to run it: if it names a system of the proving ground and no target is given, the system is started
-/// and the plan reads as if its address had been given.
-pub fn load_with_ground(name: &Path, overrides: &PlanOverrides) -> Result<(Plan, Option<Started>), CliError> {
+/// and the plan reads as if its address had been given. `check` looks for mistakes in what is asked of the plan before
+/// anything is started.
+pub fn load_with_ground(
+    name: &Path,
+    overrides: &PlanOverrides,
+    check: impl FnOnce(&Plan) -> Result<(), CliError>,
+) -> Result<(Plan, Option<Started>), CliError> {
     let path = locate(name);
     let text = text_of(&path)?;
     let shown = path.display().to_string();
     let wanted = if overrides.target.is_none() { ground_of(&text) } else { None };
     let Some(wanted) = wanted else { return Ok((load(name, overrides)?, None)) };
-    // mistakes are told before anything is started
-    read_quietly(&text, &shown, folder_of(&path), overrides)?;
+    check(&read_quietly(&text, &shown, folder_of(&path), overrides)?)?;
     let ground = grounds::start(&wanted.system, &wanted.truth)?;
     out::note(&format!("started the proving ground's `{}` at {}", wanted.system, ground.url));
     let mut env = ground.variables();

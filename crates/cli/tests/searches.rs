@@ -86,3 +86,25 @@ fn mistakes_are_told_with_a_remedy() {
     let told = crucible().args(["compare", "--store"]).arg(&store).output();
     assert_eq!((told.code, told.stderr.contains("two sides are needed")), (2, true), "{}", told.stderr);
 }
+
+#[test]
+fn a_mistake_in_what_is_asked_of_a_plan_starts_no_system() {
+    let place = Place::new();
+    let plan = place.write(
+        "plan.yaml",
+        "name: tasks\nground: agents\ntarget: http://127.0.0.1:1\nscenarios: {main: {steps: [{name: ask, get: /api/v1/tasks}]}}\n\
+         tests: {steady: {rate: 1/s, for: 1s}}\n",
+    );
+    let asked: [(&str, &[&str], &str); 4] = [
+        ("run", &["stead"], "no test `stead`"),
+        ("run", &["--suite", "quick"], "no suite `quick`"),
+        ("capacity", &["--test", "stead"], "no test `stead`"),
+        ("limits", &["aks"], "no http step `aks`"),
+    ];
+    for (command, words, mistake) in asked {
+        let told = crucible().arg(command).arg(&plan).args(words).args(["--no-record", "-q"]).output();
+        assert_eq!(told.code, 2, "{command}: {}{}", told.stdout, told.stderr);
+        assert!(told.stderr.contains(mistake), "{command}: {}", told.stderr);
+        assert!(!told.stderr.contains("started the proving ground"), "{command}: {}", told.stderr);
+    }
+}

@@ -44,12 +44,7 @@ pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
     let folder = path.exists().then(|| plans::folder(path));
     let labels = args.labels.of_run(folder.as_deref())?;
     let (plan, ground) = plan_of(args)?;
-    let base = test_of(&plan, args)?;
-    let target = Target::of(&plan, &base, args)?;
-    let settings = settings(args, &target)?;
-    let scale = settings.scale;
-    let search = Search::new(settings)
-        .map_err(|wrong| CliError::usage(format!("failed to plan the search\n  {}", wrong.join("\n  "))))?;
+    let (base, target, search, scale) = prepare(&plan, args)?;
     let store = if args.no_record { None } else { Some(stores::open(args.store.store.as_deref())?) };
     let mut options = Options::suited_to(&plan, &[]);
     options.shards = args.tell.shards.unwrap_or(1);
@@ -82,6 +77,17 @@ pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
     Ok(exit::of(verdict, args.tell.allow.is_some()))
 }
 
+/// What is put on the plan's system and looked for there.
+fn prepare(plan: &Plan, args: &CapacityArgs) -> Result<(Test, Target, Search, Scale), CliError> {
+    let base = test_of(plan, args)?;
+    let target = Target::of(plan, &base, args)?;
+    let settings = settings(args, &target)?;
+    let scale = settings.scale;
+    let search = Search::new(settings)
+        .map_err(|wrong| CliError::usage(format!("failed to plan the search\n  {}", wrong.join("\n  "))))?;
+    Ok((base, target, search, scale))
+}
+
 fn conducted_interrupted(conducted: &crate::conduct::Conducted) -> bool {
     let finished = conducted.view.finished.as_ref();
     finished.is_some_and(|end| end.reason == crucible_record::StopReason::Interrupted)
@@ -108,7 +114,7 @@ fn verdict(finding: &Finding, invalid: Option<&str>) -> (Verdict, String) {
 fn plan_of(args: &CapacityArgs) -> Result<(Plan, Option<Started>), CliError> {
     let path = std::path::Path::new(&args.system);
     if path.exists() {
-        return plans::load_with_ground(path, &args.overrides);
+        return plans::load_with_ground(path, &args.overrides, |plan| prepare(plan, args).map(drop));
     }
     if !args.system.contains("://") && !args.system.contains(':') {
         return Err(CliError::usage(format!(

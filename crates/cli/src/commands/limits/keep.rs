@@ -3,7 +3,7 @@
 
 use crate::conduct::{Recorder, started};
 use crate::exit::CliError;
-use crucible_analysis::{RunView, Verdict, assess};
+use crucible_analysis::{RunView, Verdict};
 use crucible_core::{Histogram, Now};
 use crucible_engine::clock::Epoch;
 use crucible_engine::{Options, system};
@@ -46,10 +46,6 @@ impl Kept {
         for event in [RunEvent::Finding(found), RunEvent::Finished(finished)] {
             self.recorder.pass_on(&event, &mut self.view);
         }
-        self.recorder.finish();
-        if let Some(store) = &self.store {
-            // the list of runs shows it; the record itself does not depend on it
-            let _ = store.set_verdict(&self.view.started.run, assess(&self.view).verdict.name());
-        }
+        self.recorder.finish(self.store.as_ref(), self.view);
     }
 }
