@@ -308,3 +308,54 @@ fn all_mistakes_of_the_settings_are_told_at_once() {
     let wrong = Settings { start: 0.0, most: -1.0, ..Settings::new(Scale::Users, Vec::new()) };
     assert_eq!(Search::new(wrong).unwrap_err().len(), 4);
 }
+
+/// Eight servers whose ceiling (800/s) lies just below a load of the growth (810/s): it does not show there.
+fn eight_slow() -> Station {
+    Station::new(8, Service::Exponential(10.0 * MS), 100.0 * MS)
+}
+
+#[test]
+fn what_is_done_at_most_is_looked_for_once_and_bounds_the_edge_from_below() {
+    let (mut looked, mut wide) = (0, 0);
+    for seed in 0..20 {
+        let mut search = Search::new(settings(Scale::Rate, 300)).unwrap();
+        let mut station = Running::new(eight_slow(), seed, 1.0);
+        let mut overloads = Vec::new();
+        let finding = loop {
+            match search.propose() {
+                Proposal::Done(finding) => break *finding,
+                Proposal::Trial(trial) => {
+                    let result = station.trial(trial, |part| search.hopeless(part) || search.recovered(part));
+                    if trial.purpose == Purpose::Overload {
+                        assert!(!result.ended_early && trial.length < Ns::from_secs(5), "{trial:?}");
+                        overloads.push(trial.load);
+                    }
+                    search.observe(result);
+                }
+            }
+        };
+        let edge = edge_of(&finding);
+        assert!(overloads.len() < 2 && overloads.iter().all(|load| *load > 850.0), "{overloads:?}");
+        looked += overloads.len();
+        wide += usize::from(edge.low < 0.88 * edge.estimate);
+    }
+    // the others have seen it by chance; before, half of the intervals reached further down than that
+    assert!(looked > 8 && wide <= 4, "{looked} {wide}");
+}
+
+#[test]
+fn an_overload_that_cannot_be_put_on_is_passed_over() {
+    let mut search = Search::new(settings(Scale::Rate, 120)).unwrap();
+    let mut station = Running::new(eight_slow(), 3, 1.0);
+    let mut passed = 0;
+    while let Proposal::Trial(trial) = search.propose() {
+        if trial.purpose == Purpose::Overload {
+            search.pass_over();
+            passed += 1;
+            continue;
+        }
+        search.observe(station.trial(trial, |part| search.hopeless(part) || search.recovered(part)));
+    }
+    assert_eq!(passed, 1);
+    edge_of(&search.finding());
+}

@@ -215,7 +215,12 @@ fn search_with<P: crucible_core::Protocol>(
         }
         let result =
             TrialResult { trial, windows: target.windows(&leg.windows, &steps), ended_early: leg.cut };
-        if let Some(why) = late::late(&leg.windows, target, &result) {
+        let late_for = late::late(&leg.windows, target, &result);
+        if late_for.is_some() && trial.purpose == Purpose::Overload {
+            search.pass_over();
+            continue;
+        }
+        if let Some(why) = late_for {
             let why = format!("at {} the load generator was late: {why}", tell::load(trial.load, scale));
             late += 1;
             if late >= LATE_ABOVE && trial.purpose == Purpose::Grow && held > 0.0 && capped.len() < CAPS {

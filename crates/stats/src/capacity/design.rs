@@ -1,6 +1,7 @@
 //! Which trial next: growing, closing in, measuring beside the edge.
 
 use super::crisp::crisp;
+use super::evidence::Ceiling;
 use super::known::Known;
 use super::{Purpose, Scale, Search, Trial, TrialResult, extra};
 use crucible_core::Ns;
@@ -15,6 +16,9 @@ const NARROW: f64 = 1.25;
 const VAGUE: f64 = 0.03;
 /// A target of which less than this share is used holds with ease.
 const EASE: f64 = 0.5;
+/// An overload, as a multiple of the lowest load that failed, and the least one that shows what is done at most.
+const OVERLOAD: f64 = 1.4;
+const CLEARLY: f64 = 1.1;
 /// Recoveries that may fail in a row.
 const ATTEMPTS: u32 = 4;
 
@@ -40,7 +44,7 @@ pub(super) fn next(search: &Search) -> Option<Trial> {
         _ => match crisp(search) {
             Some(found) if found.closed(search.settings.scale) => return extra::next(search),
             Some(found) => (Purpose::Narrow, search.snap(f64::midpoint(found.held, found.failed))),
-            None => return measure(search).or_else(|| extra::next(search)),
+            None => return overload(search).or_else(|| measure(search)).or_else(|| extra::next(search)),
         },
     };
     let short = Ns(search.settings.shortest.0 / 5 * 3);
@@ -90,6 +94,18 @@ fn recover(search: &Search) -> Option<Trial> {
     let low = search.extra.stuck_at().map_or(low, |stuck| low.min(stuck / 4.0));
     let load = search.snap(low);
     Some(Trial { settle: Ns::ZERO, ..make(search, Purpose::Recover, load, search.settings.patience) })
+}
+
+/// Once, where growing has not shown how much the system does at most, and it has recovered from all that it was put to.
+fn overload(search: &Search) -> Option<Trial> {
+    let made = search.results.iter().filter(|result| result.trial.purpose != Purpose::Recover);
+    let known = search.overloaded || Ceiling::of(made, search.settings.scale).is_some();
+    let (_, failed) = search.bracket();
+    let load = search.snap(OVERLOAD * failed?);
+    let sound = search.settings.scale == Scale::Rate && search.extra.stuck_at().is_none();
+    let apt = sound && !known && load > failed? * CLEARLY;
+    let length = Ns(search.settings.shortest.0 / 5 * 3);
+    apt.then(|| make(search, Purpose::Overload, load, length))
 }
 
 /// A trial beside the edge, where it tells most.

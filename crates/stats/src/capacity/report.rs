@@ -54,7 +54,7 @@ fn known(search: &Search) -> Option<Known> {
 }
 
 /// So far, as a share, what is seen under overload may move the edge.
-const MOVED: f64 = 0.02;
+const MOVED: f64 = 0.04;
 
 fn answer(search: &Search, known: Option<&Known>) -> Answer {
     match (search.bracket(), known) {

@@ -28,6 +28,8 @@ pub struct Search {
     pub(super) unwell: bool,
     /// Recoveries in a row that were not seen to end.
     pub(super) stuck: u32,
+    /// Whether it was tried what the system does at most.
+    pub(super) overloaded: bool,
     /// How the extra passes stand.
     pub(super) extra: super::extra::Extra,
     next: Option<Trial>,
@@ -50,6 +52,7 @@ impl Search {
             known: None,
             unwell: false,
             stuck: 0,
+            overloaded: false,
             extra: super::extra::Extra::default(),
             next: None,
         };
@@ -71,6 +74,12 @@ impl Search {
         self.next = design::next(self);
     }
 
+    /// Goes on without an overload that could not be put on.
+    pub fn pass_over(&mut self) {
+        self.overloaded = true;
+        self.next = design::next(self);
+    }
+
     /// Takes what came of the trial that was proposed last.
     pub fn observe(&mut self, result: TrialResult) {
         self.spent += result.took();
@@ -84,9 +93,10 @@ impl Search {
             // the way down is looked for in a system that was just overloaded; only what a test leaves has to go
             Purpose::Descend => self.unwell = result.trial.settle > Ns::ZERO && !self.holds(&result),
             // the next trial is short, too: what this one left behind would be taken for its own
-            Purpose::Grow | Purpose::Narrow => self.unwell = !self.holds(&result),
+            Purpose::Grow | Purpose::Narrow | Purpose::Overload => self.unwell = !self.holds(&result),
             _ => self.unwell = !self.holds(&result) && (result.ended_early || self.ends_badly(&result)),
         }
+        self.overloaded |= result.trial.purpose == Purpose::Overload;
         self.extra.observe(&self.settings, &result, well);
         let fitted = !matches!(result.trial.purpose, Purpose::Recover | Purpose::Descend);
         self.results.push(result);
@@ -108,6 +118,9 @@ impl Search {
         };
         if partial.silent(self.settings.scale) {
             return true;
+        }
+        if partial.trial.purpose == Purpose::Overload {
+            return false;
         }
         let done = partial.took().as_secs_f64() / partial.trial.length.as_secs_f64();
         let beyond = |(index, one): (usize, &Predicate)| {

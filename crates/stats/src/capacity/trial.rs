@@ -10,6 +10,8 @@ pub enum Purpose {
     Grow,
     /// Closing in between a load that held and one that did not.
     Narrow,
+    /// More than the system can do, for a moment: how much that is tells how fast it gives way below.
+    Overload,
     /// Measuring near the edge.
     Measure,
     /// A low load until the system is seen to be well again.

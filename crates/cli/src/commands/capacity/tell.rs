@@ -19,6 +19,7 @@ pub(super) fn progress(progress: &Progress, trial: &Trial, cut: bool, scale: Sca
     let what = match trial.purpose {
         Purpose::Grow => "grow",
         Purpose::Narrow => "narrow",
+        Purpose::Overload => "overload",
         Purpose::Measure => "measure",
         Purpose::Recover => "recover",
         Purpose::Descend => "descend",
