@@ -11,6 +11,7 @@
 mod burden;
 mod slots;
 mod who;
+mod workers;
 
 use crate::clock::{Timer, WallClock, Watch};
 use crate::limit::{Decision, Limiter, Pass};
@@ -26,9 +27,9 @@ pub(crate) use slots::Slot;
 use slots::Slots;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::Semaphore;
 use who::Users;
 pub(crate) use who::token_of;
+use workers::Workers;
 
 /// State that every request passes.
 pub(crate) struct Gate {
@@ -41,7 +42,7 @@ pub(crate) struct Gate {
     timer: Timer,
     clock: WallClock,
     limiter: Option<Limiter>,
-    workers: Option<Semaphore>,
+    workers: Option<Workers>,
     slots: Slots,
     weight: Weight,
     waiting: AtomicU64,
@@ -62,7 +63,7 @@ impl Gate {
             timer: Timer::start()?,
             clock: WallClock::start(),
             limiter: rule.map(|rule| Limiter::new(rule, truth.limit.cost())),
-            workers: truth.workers.map(Semaphore::new),
+            workers: truth.workers.map(Workers::new),
             slots: Slots::new(truth.pool_size()),
             weight: Weight::new(&truth)?,
             waiting: AtomicU64::new(0),
@@ -85,8 +86,7 @@ impl Gate {
         let get = |value: &AtomicU64| value.load(Ordering::Relaxed);
         self.requests.write(out);
         metrics::gauge(out, "workers_waiting", "Requests that wait for a worker.", get(&self.waiting));
-        if let (Some(workers), Some(size)) = (&self.workers, self.truth.workers) {
-            let busy = size.saturating_sub(workers.available_permits());
+        if let Some((size, busy)) = self.workers.as_ref().map(Workers::load) {
             metrics::gauge(out, "workers_size", "Requests that are worked on at once.", size as u64);
             metrics::gauge(out, "workers_busy", "Workers that are busy.", busy as u64);
         }
@@ -145,10 +145,10 @@ impl Gate {
     }
 
     async fn work(&self, mut request: Request, next: Next) -> Response {
-        let _place = match &self.workers {
+        let mut place = match &self.workers {
             Some(workers) => {
                 let waiting = Waiting::new(&self.waiting);
-                let place = workers.acquire().await.ok();
+                let place = workers.take(&self.clock).await;
                 drop(waiting);
                 place
             }
@@ -172,7 +172,15 @@ impl Gate {
         self.weight.carry(&self.timer, is_write(request.method())).await;
         let service = self.service(&request, number);
         let downstream = self.truth.downstream.draw_for("downstream", self.truth.seed, number);
-        self.timer.hold(self.stretched(service + downstream)).await;
+        let length = self.stretched(service + downstream);
+        match &mut place {
+            Some(place) => {
+                let (rest, due) = place.rest(length);
+                self.timer.hold(rest).await;
+                place.done(due);
+            }
+            None => self.timer.hold(length).await,
+        }
         if self.truth.fails(number) {
             self.injected.fetch_add(1, Ordering::Relaxed);
             return refuse(StatusCode::INTERNAL_SERVER_ERROR, "injected", "this request failed on purpose");
