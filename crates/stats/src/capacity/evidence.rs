@@ -1,6 +1,7 @@
 //! What one trial says about one predicate, and what overload says of the throughput.
 
 use super::{Limit, Reading, Scale, TrialResult};
+use crucible_core::Ns;
 
 /// What one trial says about one predicate.
 #[derive(Clone, Debug)]
@@ -80,14 +81,16 @@ pub(super) struct Ceiling {
 }
 
 impl Ceiling {
-    /// Of the trials in which clearly less was done than asked for; `None` if there are none, or for users.
+    /// Of the trials in which clearly less was done than asked for; `None` if there are none, or for users. Only of the time
+    /// after a trial's begin: until what was asked for first is done, less is done than can be.
     pub(super) fn of<'a>(trials: impl Iterator<Item = &'a TrialResult>, scale: Scale) -> Option<Ceiling> {
         let (mut done, mut time) = (0.0, 0.0);
-        for trial in trials.filter(|_| scale == Scale::Rate) {
-            let here: f64 = trial.counted().iter().map(|window| window.done as f64).sum();
-            let took: f64 = trial.counted().iter().map(|window| window.length.as_secs_f64()).sum();
+        for trial in trials.filter(|trial| scale == Scale::Rate && trial.trial.settle > Ns::ZERO) {
+            let windows = trial.settled();
+            let here: f64 = windows.iter().map(|window| window.done as f64).sum();
+            let took: f64 = windows.iter().map(|window| window.length.as_secs_f64()).sum();
             let asked = trial.trial.load * took;
-            if here > 0.0 && here < asked - 4.0 * asked.sqrt() && here < BUSY * asked {
+            if here > 0.0 && took >= ENOUGH && here < asked - 4.0 * asked.sqrt() && here < BUSY * asked {
                 (done, time) = (done + here, time + took);
             }
         }
@@ -95,8 +98,46 @@ impl Ceiling {
     }
 }
 
-/// Share of the throughput by which a short overload may be off: its first operations are not done at once.
+/// Seconds of overload that tell the throughput.
+const ENOUGH: f64 = 1.0;
+
+/// Share of the throughput by which a short overload may be off: it ends with operations under way.
 const STARTING: f64 = 0.01;
 
 /// Less than this share of what was asked for is done only where the system is busy all the time.
 const BUSY: f64 = 0.95;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capacity::{Purpose, Trial, Window};
+
+    fn trial(load: f64, settle: Ns, done: &[u64]) -> TrialResult {
+        let window = |done: &u64| Window {
+            length: Ns::from_millis(500),
+            readings: Vec::new(),
+            done: *done,
+            response: crucible_core::Histogram::default(),
+        };
+        let length = Ns::from_secs(3);
+        TrialResult {
+            trial: Trial { number: 1, purpose: Purpose::Overload, load, length, settle },
+            windows: done.iter().map(window).collect(),
+            ended_early: false,
+        }
+    }
+
+    #[test]
+    fn only_what_is_done_after_the_begin_of_an_overload_is_a_ceiling() {
+        let of = |trial: TrialResult| Ceiling::of(std::iter::once(&trial), Scale::Rate);
+        let begin = Ns::from_millis(600);
+        let found = of(trial(1120.0, begin, &[250, 390, 400, 400, 400, 400])).unwrap();
+        assert!((found.rate - 800.0).abs() < 1e-9, "{found:?}");
+        // ended in its beginning, ended soon behind it, and one whose beginning is not known
+        assert_eq!(of(trial(1120.0, begin, &[250])), None);
+        assert_eq!(of(trial(1120.0, begin, &[250, 390, 400])), None);
+        assert_eq!(of(trial(1120.0, Ns::ZERO, &[250, 390, 400, 400])), None);
+        // as much was done as was asked for
+        assert_eq!(of(trial(780.0, begin, &[380, 390, 390, 390, 390])), None);
+    }
+}

@@ -101,6 +101,14 @@ impl TrialResult {
 
     /// The windows after the settling part. A trial that was ended within it counts as a whole.
     pub fn counted(&self) -> &[Window] {
+        match self.settled() {
+            [] => &self.windows,
+            settled => settled,
+        }
+    }
+
+    /// The windows after the settling part: none if it was ended within it.
+    pub(super) fn settled(&self) -> &[Window] {
         let mut at = Ns::ZERO;
         for (index, window) in self.windows.iter().enumerate() {
             if at >= self.trial.settle {
@@ -108,7 +116,7 @@ impl TrialResult {
             }
             at += window.length;
         }
-        &self.windows
+        &[]
     }
 
     /// Whether nothing at all ended although much was due: some 20 operations of an arrival rate, or ten windows of users.
