@@ -15,10 +15,6 @@ pub(super) const LOCK_STEP: f64 = 0.01;
 const STATED: f64 = 3.0;
 /// Requests sent one behind the other before more are sent at once.
 const ALONE: u64 = 150;
-/// Half of a limit that is worth asking for alone.
-const HALVED: u64 = 2;
-/// When the other half is asked for, as a share of the time for which it was refused.
-const LATER: f64 = 0.5;
 
 impl Prober {
     /// Goes on at once, unless answers are so slow that it is worth asking why first.
@@ -155,42 +151,23 @@ impl Prober {
         self.recovery()
     }
 
-    /// Half of what passed at first: where that passes again, the other half comes later, so that what counts from the
-    /// first request is told from what counts from the one that was too much.
     pub(super) fn after_recovery(&mut self) -> Todo {
         if self.batch().is_empty() {
             return self.over(Outcome::Unknown("nothing passed again"));
         }
-        let half = self.first_run() / 2;
-        if half < HALVED {
-            return (Stage::Again, vec![self.everything()], "all that is left, once more");
-        }
-        let half = Act::Burst { most: half, refusals: 2, lanes: 1 };
-        (Stage::Again, vec![half], "half of what passed at first")
-    }
-
-    /// Requests that passed before the first one that was refused.
-    fn first_run(&self) -> u64 {
-        self.seen.iter().take_while(|seen| seen.verdict != Verdict::Refused).count() as u64
-    }
-
-    fn everything(&self) -> Act {
-        Act::Burst { most: 2 * ALONE.max(self.seen.len() as u64), refusals: 2, lanes: self.lanes }
+        let all = Act::Burst { most: 2 * ALONE.max(self.seen.len() as u64), refusals: 2, lanes: self.lanes };
+        (Stage::Again, vec![all], "all that is left, once more")
     }
 
     /// Where all came back at once, the next end of refusing is looked for in even steps; where little did, asking may
     /// be what keeps it away.
     pub(super) fn after_again(&mut self) -> Todo {
-        let (passed, first) = (self.count(Verdict::Passed), self.first_run());
+        let passed = self.count(Verdict::Passed);
+        let first = self.seen.iter().take_while(|seen| seen.verdict != Verdict::Refused).count() as u64;
         let refused = self.seen.iter().find(|seen| seen.verdict == Verdict::Refused);
         let now = self.batch().last();
         let (Some(from), Some(to)) = (refused, now) else { return (Stage::Seek, Vec::new(), "") };
         let took = (to.answered - from.sent).max(0.01);
-        let watch = Act::Watch { first: 0.03 * took, growth: 0.03, longest: 12.0 * took };
-        if self.count(Verdict::Refused) == 0 {
-            let acts = vec![Act::Wait(LATER * took), self.everything(), watch];
-            return (Stage::Seek, acts, "the other half later, to the end of refusing");
-        }
         if 2 * passed < first && self.options.login {
             // a longer lock, perhaps, and it comes but once
             let watch =
@@ -200,6 +177,7 @@ impl Prober {
         if 2 * passed < first {
             return (Stage::Seek, Vec::new(), "");
         }
+        let watch = Act::Watch { first: 0.03 * took, growth: 0.03, longest: 12.0 * took };
         (Stage::Seek, vec![watch], "asking again in even steps")
     }
 
