@@ -174,11 +174,7 @@ impl Gate {
         let downstream = self.truth.downstream.draw_for("downstream", self.truth.seed, number);
         let length = self.stretched(service + downstream);
         match &mut place {
-            Some(place) => {
-                let (rest, due) = place.rest(length);
-                self.timer.hold(rest).await;
-                place.done(due);
-            }
+            Some(place) => place.serve(&self.timer, length).await,
             None => self.timer.hold(length).await,
         }
         if self.truth.fails(number) {

@@ -4,7 +4,7 @@
 //! busy worker would take longer than the drawn times and the system carry less than its switches say. So a place knows
 //! since when it is free, and what waited for it is taken to have begun then.
 
-use crate::clock::WallClock;
+use crate::clock::{Timer, WallClock};
 use crucible_core::Ns;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -46,15 +46,11 @@ impl Workers {
 }
 
 impl Place<'_> {
-    /// What is still to be waited for of a service of this length, and when it is due.
-    pub(super) fn rest(&self, service: Ns) -> (Ns, Ns) {
-        let rest = Ns(service.0.saturating_sub(self.late.0));
-        (rest, Ns((self.clock.now() + service).0.saturating_sub(self.late.0)))
-    }
-
-    /// The service that was due then is done.
-    pub(super) fn done(&mut self, due: Ns) {
-        self.late = Ns(self.clock.now().0.saturating_sub(due.0));
+    /// Passes when a service of this length, begun in the worker's time, is done.
+    pub(super) async fn serve(&mut self, timer: &Timer, service: Ns) {
+        let due = (self.clock.now() + service).0.saturating_sub(self.late.0);
+        timer.hold(Ns(service.0.saturating_sub(self.late.0))).await;
+        self.late = Ns(self.clock.now().0.saturating_sub(due));
     }
 }
 

@@ -21,7 +21,7 @@ use crucible_core::{Ns, ScenarioId, units};
 use crucible_engine::Options;
 use crucible_plan::{Plan, Test};
 use crucible_schedule::Pacing;
-use crucible_stats::capacity::{Answer, Finding, Proposal, Purpose, Scale, Search, Settings, TrialResult};
+use crucible_stats::capacity::{Answer, Finding, Proposal, Purpose, Search, Settings, TrialResult};
 use load::Target;
 use std::sync::Arc;
 
@@ -44,7 +44,9 @@ pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
     let folder = path.exists().then(|| plans::folder(path));
     let labels = args.labels.of_run(folder.as_deref())?;
     let (plan, ground) = plan_of(args)?;
-    let (base, target, search, scale) = prepare(&plan, args)?;
+    let Prepared { base, target, search, notes } = prepare(&plan, args)?;
+    notes.iter().for_each(|note| out::note(note));
+    let scale = target.scale();
     let store = if args.no_record { None } else { Some(stores::open(args.store.store.as_deref())?) };
     let mut options = Options::suited_to(&plan, &[]);
     options.shards = args.tell.shards.unwrap_or(1);
@@ -78,14 +80,22 @@ pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
 }
 
 /// What is put on the plan's system and looked for there.
-fn prepare(plan: &Plan, args: &CapacityArgs) -> Result<(Test, Target, Search, Scale), CliError> {
-    let base = test_of(plan, args)?;
+struct Prepared {
+    base: Test,
+    target: Target,
+    search: Search,
+    /// What was chosen for who asked, to be told once.
+    notes: Vec<String>,
+}
+
+/// Says nothing: a plan with a system of its own is prepared once before that is started, and once for it.
+fn prepare(plan: &Plan, args: &CapacityArgs) -> Result<Prepared, CliError> {
+    let mut notes = Vec::new();
+    let base = test_of(plan, args, &mut notes)?;
     let target = Target::of(plan, &base, args)?;
-    let settings = settings(args, &target)?;
-    let scale = settings.scale;
-    let search = Search::new(settings)
+    let search = Search::new(settings(args, &target, &mut notes)?)
         .map_err(|wrong| CliError::usage(format!("failed to plan the search\n  {}", wrong.join("\n  "))))?;
-    Ok((base, target, search, scale))
+    Ok(Prepared { base, target, search, notes })
 }
 
 fn conducted_interrupted(conducted: &crate::conduct::Conducted) -> bool {
@@ -130,7 +140,7 @@ fn plan_of(args: &CapacityArgs) -> Result<(Plan, Option<Started>), CliError> {
 }
 
 /// The test whose scenarios are put on and whose thresholds must hold.
-fn test_of(plan: &Plan, args: &CapacityArgs) -> Result<Test, CliError> {
+fn test_of(plan: &Plan, args: &CapacityArgs, notes: &mut Vec<String>) -> Result<Test, CliError> {
     let names: Vec<String> = args.test.iter().cloned().collect();
     let chosen = plans::choose(plan, &names)?;
     let tests = || chosen.iter().map(|index| &plan.tests[*index]);
@@ -145,14 +155,13 @@ fn test_of(plan: &Plan, args: &CapacityArgs) -> Result<Test, CliError> {
     let test = tests().find(suits).or_else(|| tests().next()).cloned();
     let test = test.ok_or_else(|| CliError::usage("the plan has no test".to_owned()))?;
     if args.test.is_none() && plan.tests.len() > 1 {
-        out::note(&format!("the load is that of the test `{}`; --test names another", test.name));
+        notes.push(format!("the load is that of the test `{}`; --test names another", test.name));
     }
     Ok(test)
 }
 
-fn settings(args: &CapacityArgs, target: &Target) -> Result<Settings, CliError> {
-    let scale = if args.users { Scale::Users } else { Scale::Rate };
-    let mut settings = Settings::new(scale, target.predicates.clone());
+fn settings(args: &CapacityArgs, target: &Target, notes: &mut Vec<String>) -> Result<Settings, CliError> {
+    let mut settings = Settings::new(target.scale(), target.predicates.clone());
     let time = |option: &str, text: &str| {
         units::parse_duration(text)
             .map_err(|hint| CliError::usage(format!("failed to read {option} {text:?}\n  {hint}")))
@@ -161,7 +170,7 @@ fn settings(args: &CapacityArgs, target: &Target) -> Result<Settings, CliError> 
     settings.shortest = time("--trial", &args.trial)?;
     if target.shortest() > settings.shortest {
         settings.shortest = target.shortest();
-        out::note(&format!(
+        notes.push(format!(
             "trials of {}: in shorter ones nothing takes as long as the targets allow",
             settings.shortest
         ));
@@ -188,7 +197,7 @@ fn search_with<P: crucible_core::Protocol>(
     target: &Target,
     quiet: bool,
 ) -> Result<Found, CliError> {
-    let scale = if target.users { Scale::Users } else { Scale::Rate };
+    let scale = target.scale();
     let (mut late, mut blame) = (0, Blame::default());
     let (mut held, mut capped) = (0.0_f64, Vec::new());
     loop {
@@ -215,12 +224,11 @@ fn search_with<P: crucible_core::Protocol>(
         }
         let result =
             TrialResult { trial, windows: target.windows(&leg.windows, &steps), ended_early: leg.cut };
-        let late_for = late::late(&leg.windows, target, &result);
-        if late_for.is_some() && trial.purpose == Purpose::Overload {
-            search.pass_over();
-            continue;
-        }
-        if let Some(why) = late_for {
+        if let Some(why) = late::late(&leg.windows, target, &result) {
+            if trial.purpose == Purpose::Overload {
+                search.pass_over();
+                continue;
+            }
             let why = format!("at {} the load generator was late: {why}", tell::load(trial.load, scale));
             late += 1;
             if late >= LATE_ABOVE && trial.purpose == Purpose::Grow && held > 0.0 && capped.len() < CAPS {

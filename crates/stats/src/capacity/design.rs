@@ -47,8 +47,13 @@ pub(super) fn next(search: &Search) -> Option<Trial> {
             None => return overload(search).or_else(|| measure(search)).or_else(|| extra::next(search)),
         },
     };
-    let short = Ns(search.settings.shortest.0 / 5 * 3);
-    Some(make(search, purpose, load, if purpose == Purpose::Grow { short } else { search.settings.shortest }))
+    let length = if purpose == Purpose::Grow { short(search) } else { search.settings.shortest };
+    Some(make(search, purpose, load, length))
+}
+
+/// Length of trials that only show whether a load is beyond the system.
+fn short(search: &Search) -> Ns {
+    Ns(search.settings.shortest.0 / 5 * 3)
 }
 
 /// A trial of this load and length, not longer than the time left.
@@ -98,14 +103,12 @@ fn recover(search: &Search) -> Option<Trial> {
 
 /// Once, where growing has not shown how much the system does at most, and it has recovered from all that it was put to.
 fn overload(search: &Search) -> Option<Trial> {
-    let made = search.results.iter().filter(|result| result.trial.purpose != Purpose::Recover);
-    let known = search.overloaded || Ceiling::of(made, search.settings.scale).is_some();
+    let known = search.overloaded || Ceiling::of(&search.results, search.settings.scale).is_some();
     let (_, failed) = search.bracket();
     let load = search.snap(OVERLOAD * failed?);
     let sound = search.settings.scale == Scale::Rate && search.extra.stuck_at().is_none();
     let apt = sound && !known && load > failed? * CLEARLY;
-    let length = Ns(search.settings.shortest.0 / 5 * 3);
-    apt.then(|| make(search, Purpose::Overload, load, length))
+    apt.then(|| make(search, Purpose::Overload, load, short(search)))
 }
 
 /// A trial beside the edge, where it tells most.

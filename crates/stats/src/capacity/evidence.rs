@@ -83,9 +83,9 @@ pub(super) struct Ceiling {
 impl Ceiling {
     /// Of the trials in which clearly less was done than asked for; `None` if there are none, or for users. Only of the time
     /// after a trial's begin: until what was asked for first is done, less is done than can be.
-    pub(super) fn of<'a>(trials: impl Iterator<Item = &'a TrialResult>, scale: Scale) -> Option<Ceiling> {
+    pub(super) fn of(trials: &[TrialResult], scale: Scale) -> Option<Ceiling> {
         let (mut done, mut time) = (0.0, 0.0);
-        for trial in trials.filter(|trial| scale == Scale::Rate && trial.trial.settle > Ns::ZERO) {
+        for trial in trials.iter().filter(|one| scale == Scale::Rate && one.trial.settle > Ns::ZERO) {
             let windows = trial.settled();
             let here: f64 = windows.iter().map(|window| window.done as f64).sum();
             let took: f64 = windows.iter().map(|window| window.length.as_secs_f64()).sum();
@@ -94,7 +94,7 @@ impl Ceiling {
                 (done, time) = (done + here, time + took);
             }
         }
-        (done > 0.0).then(|| Ceiling { rate: done / time, error: (1.0 / done + STARTING * STARTING).sqrt() })
+        (done > 0.0).then(|| Ceiling { rate: done / time, error: (1.0 / done + ENDING * ENDING).sqrt() })
     }
 }
 
@@ -102,7 +102,7 @@ impl Ceiling {
 const ENOUGH: f64 = 1.0;
 
 /// Share of the throughput by which a short overload may be off: it ends with operations under way.
-const STARTING: f64 = 0.01;
+const ENDING: f64 = 0.01;
 
 /// Less than this share of what was asked for is done only where the system is busy all the time.
 const BUSY: f64 = 0.95;
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn only_what_is_done_after_the_begin_of_an_overload_is_a_ceiling() {
-        let of = |trial: TrialResult| Ceiling::of(std::iter::once(&trial), Scale::Rate);
+        let of = |trial: TrialResult| Ceiling::of(&[trial], Scale::Rate);
         let begin = Ns::from_millis(600);
         let found = of(trial(1120.0, begin, &[250, 390, 400, 400, 400, 400])).unwrap();
         assert!((found.rate - 800.0).abs() < 1e-9, "{found:?}");

@@ -170,26 +170,13 @@ impl Belief {
         1.0 - same
     }
 
-    /// Windows of the believed rules of the best class, in order.
+    /// Windows of the rules of the best class that explain about as well as the best one, in order.
     pub(crate) fn windows(&self) -> Vec<f64> {
-        let mut windows: Vec<f64> = self.likely().map(|rule| rule.window).collect();
+        let Some(best) = self.best() else { return Vec::new() };
+        let population = self.populations.iter().find(|(class, _)| *class == best.rule.class);
+        let near = population.iter().flat_map(|(_, p)| p).filter(|p| p.fit > best.fit - 3.0);
+        let mut windows: Vec<f64> = near.map(|p| p.rule.window).collect();
         windows.sort_by(f64::total_cmp);
         windows
-    }
-
-    /// Rules of the best class that explain about as well as the best one.
-    fn likely(&self) -> impl Iterator<Item = &Rule> {
-        let best = self.best();
-        let own = move |class: &Class| best.is_some_and(|best| best.rule.class == *class);
-        let least = best.map_or(f64::INFINITY, |best| best.fit - 3.0);
-        let all = self.populations.iter().filter(move |(class, _)| own(class)).flat_map(|(_, p)| p);
-        all.filter(move |particle| particle.fit > least).map(|particle| &particle.rule)
-    }
-
-    /// Least and most of a figure over the believed rules of the best class.
-    pub(crate) fn range(&self, figure: impl Fn(&Rule) -> f64) -> (f64, f64) {
-        let bounds = |(low, high): (f64, f64), figure: f64| (low.min(figure), high.max(figure));
-        let (low, high) = self.likely().map(figure).fold((f64::INFINITY, f64::NEG_INFINITY), bounds);
-        if low <= high { (low, high) } else { (0.0, 0.0) }
     }
 }

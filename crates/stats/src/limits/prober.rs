@@ -240,6 +240,7 @@ impl Prober {
             Outcome::Unknown("stopped before it was known")
         });
         let rule = self.rule.filter(|_| outcome == Outcome::Limiter);
+        let windows = self.belief.windows();
         Finding {
             rule: rule.map(|(rule, _)| rule),
             probability: rule.map_or(0.0, |(_, share)| share),
@@ -249,7 +250,7 @@ impl Prober {
             }),
             confirmed: rule.is_some_and(|(rule, _)| self.foretold(&rule)),
             others: if rule.is_some() { self.belief.classes() } else { Vec::new() },
-            window: self.belief.range(|rule| rule.window),
+            window: windows.first().zip(windows.last()).map_or((0.0, 0.0), |(least, most)| (*least, *most)),
             locks: rule
                 .filter(|(rule, _)| rule.class == Class::GrowingLock)
                 .map_or_else(Vec::new, |_| super::locks::brackets(&self.seen)),

@@ -115,11 +115,12 @@ impl Prober {
             let means = Means { begun: self.begun, now, end, trip: self.trip(), lanes: self.lanes, again };
             // asking a log that counts refusals costs a window: only what measures it is worth that
             let sure = self.belief.classes().first().is_some_and(|(_, share)| *share > SURE);
-            let chosen = if sure
-                && (best.class == Class::LogWithRejects
-                    || best.class == Class::Lockout
-                        && (again.0 != LADDER || !again.1.is_multiple_of(LADDERS)))
-            {
+            let measured = match best.class {
+                Class::LogWithRejects => true,
+                Class::Lockout => again.0 != LADDER || !again.1.is_multiple_of(LADDERS),
+                _ => false,
+            };
+            let chosen = if sure && measured {
                 refine(&self.belief, log, &means)
             } else {
                 choose(&self.belief, log, &means).or_else(|| refine(&self.belief, log, &means))

@@ -46,6 +46,11 @@ enum What {
 }
 
 impl Target {
+    /// What the load is counted in.
+    pub(super) fn scale(&self) -> Scale {
+        if self.users { Scale::Users } else { Scale::Rate }
+    }
+
     /// The thresholds of the test that a load can break, with those of the command line; the last acceptable band is what
     /// must hold.
     pub(super) fn of(plan: &Plan, test: &Test, args: &CapacityArgs) -> Result<Target, CliError> {

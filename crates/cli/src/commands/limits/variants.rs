@@ -94,13 +94,13 @@ pub(super) fn of(args: &LimitsArgs) -> Result<Asked, CliError> {
     }
     let path = Path::new(&args.what);
     if path.exists() {
-        let ask = |plan: &Plan| match &args.step {
-            Some(route) if route.starts_with('/') => of_route(args, plan, route, &dimensions),
-            _ => of_plan(args, plan, &dimensions),
+        let route = args.step.as_deref().filter(|step| step.starts_with('/'));
+        let ask = |plan: &Plan| match route {
+            Some(route) => of_route(args, plan, route, &dimensions),
+            None => of_plan(args, plan, &dimensions),
         };
-        let asks_step = args.step.as_ref().is_none_or(|step| !step.starts_with('/'));
         // a path is asked of an address, which is not known before the system is started
-        let check = |plan: &Plan| if asks_step { ask(plan).map(drop) } else { Ok(()) };
+        let check = |plan: &Plan| if route.is_some() { Ok(()) } else { ask(plan).map(drop) };
         let (plan, ground) = plans::load_with_ground(path, &args.overrides, check)?;
         let (subject, variants) = ask(&plan)?;
         return Ok(Asked { subject, variants, plan, ground });
