@@ -4,7 +4,7 @@
 //! server that is free first, so its response time is known when it arrives). The state lives on between trials, as that
 //! of a real system does: a trial after an overload begins with the backlog.
 
-use crate::capacity::{Reading, Trial, TrialResult, Window};
+use crate::capacity::{NEAR, Reading, Trial, TrialResult, Window};
 use crucible_core::{Histogram, Ns, Rng};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -60,6 +60,7 @@ impl Station {
 struct Tally {
     of: u64,
     bad: u64,
+    near: u64,
     done: u64,
     response: Histogram,
 }
@@ -112,7 +113,7 @@ impl Running {
             let tally = self.step(trial.load);
             result.windows.push(Window {
                 length: Ns::from_secs_f64(self.window),
-                readings: vec![Reading::Share { of: tally.of, bad: tally.bad }],
+                readings: vec![Reading::Share { of: tally.of, bad: tally.bad, near: tally.near }],
                 done: tally.done,
                 response: tally.response,
             });
@@ -188,7 +189,9 @@ impl Running {
         let tally = &mut self.tallies[index];
         tally.of += 1;
         tally.done += u64::from(answered);
-        tally.bad += u64::from(!answered || finish - began > self.station.limit);
+        let slower = |limit: f64| u64::from(!answered || finish - began > limit);
+        tally.bad += slower(self.station.limit);
+        tally.near += slower(NEAR * self.station.limit);
         if answered && self.station.histograms {
             tally.response.record(Ns::from_secs_f64(finish - began));
         }
@@ -243,7 +246,7 @@ mod tests {
         let result = Running::new(station, 3, 1.0).trial(trial, |_| false);
         let (mut all, mut worse) = (0, 0);
         for window in result.counted() {
-            if let [Reading::Share { of, bad }] = window.readings[..] {
+            if let [Reading::Share { of, bad, .. }] = window.readings[..] {
                 (all, worse) = (all + of, worse + bad);
             }
         }

@@ -6,7 +6,7 @@ use crucible_stats::capacity::{
     Answer, Edge, Finding, Limit, Predicate, Proposal, Purpose, Reading, Scale, Search, Settings, Shape,
     TrialResult, Window,
 };
-use crucible_stats::queues::{Running, Service, Station, edge, mmc_slower};
+use crucible_stats::queues::{Running, Service, Station, edge, erlang_b, mmc_slower};
 
 const MS: f64 = 1e-3;
 
@@ -53,8 +53,8 @@ fn scripted(settings: Settings, bad: impl Fn(f64) -> (u64, u64)) -> Finding {
         let mut result = TrialResult { trial, windows: Vec::new(), ended_early: false };
         while result.took() < trial.length {
             let (bad, of) = bad(trial.load);
-            let mut readings = vec![Reading::Share { of, bad }];
-            readings.extend((0..others).map(|_| Reading::Share { of, bad: 0 }));
+            let mut readings = vec![Reading::Share { of, bad, near: bad }];
+            readings.extend((0..others).map(|_| Reading::Share { of, bad: 0, near: 0 }));
             result.windows.push(Window {
                 length: Ns::from_secs(1),
                 readings,
@@ -140,6 +140,19 @@ fn an_unlucky_trial_does_not_lead_the_search_astray() {
 }
 
 #[test]
+fn an_edge_beyond_what_is_done_at_most_is_found_where_many_may_fail() {
+    // without a queue, 15 % of what comes may be refused: the edge lies above all that 32 servers can do
+    let station = Station { places: Some(32), ..Station::new(32, Service::Exponential(20.0 * MS), 100.0) };
+    let truth = edge(0.15, 0.1, 64.0, |erlang| erlang_b(32, erlang)) / (20.0 * MS);
+    assert!(truth > 1600.0);
+    let target = Predicate::target("target", Limit::Share(0.15));
+    let wanted = Settings { predicates: vec![target], ..settings(Scale::Rate, 120) };
+    let finding = on_queue(wanted, station, 5);
+    let found = edge_of(&finding);
+    assert!((found.estimate / truth - 1.0).abs() < 0.03, "{} of {truth}", found.estimate);
+}
+
+#[test]
 fn an_edge_is_told_although_longer_trials_took_back_what_shorter_ones_said() {
     // 20 servers of 8 ms behind 4 ms; with this seed every load that a short trial missed was held by a longer one
     let station = Station { before: 4.0 * MS, ..Station::new(20, Service::Exponential(8.0 * MS), 60.0 * MS) };
@@ -192,7 +205,7 @@ fn a_search_that_may_go_no_further_ends_there() {
         };
         let window = Window {
             length: trial.length,
-            readings: vec![Reading::Share { of: 1_000, bad: 0 }],
+            readings: vec![Reading::Share { of: 1_000, bad: 0, near: 0 }],
             done: 1_000,
             response: Histogram::default(),
         };
@@ -265,7 +278,7 @@ fn the_first_of_several_predicates_is_named_and_the_breaking_point_lies_above() 
             let share = (0.02 * ((trial.load - 900.0) / 20.0).exp()).min(1.0);
             let of = trial.load as u64;
             let bad = (of as f64 * share + rng.unit()) as u64;
-            let errors = Reading::Share { of, bad: bad.min(of) };
+            let errors = Reading::Share { of, bad: bad.min(of), near: bad.min(of) };
             result.windows.push(Window {
                 length: Ns::from_secs(1),
                 readings: vec![errors, Reading::Level(cpu), errors],

@@ -72,7 +72,7 @@ fn is_plain(search: &Search, result: &TrialResult) -> bool {
         let counts: Vec<(f64, f64)> = windows
             .iter()
             .filter_map(|window| match (window.readings.get(index)?, target.limit) {
-                (Reading::Share { of, bad }, Limit::Share(_)) => Some((*of as f64, *bad as f64)),
+                (Reading::Share { of, bad, .. }, Limit::Share(_)) => Some((*of as f64, *bad as f64)),
                 _ => None,
             })
             .collect();

@@ -3,7 +3,7 @@
 use super::crisp::crisp;
 use super::evidence::Ceiling;
 use super::known::Known;
-use super::{Purpose, Scale, Search, Trial, TrialResult, extra};
+use super::{Limit, Purpose, Scale, Search, Trial, TrialResult, extra};
 use crucible_core::Ns;
 
 /// Growth of the load while nothing has failed.
@@ -19,6 +19,14 @@ const EASE: f64 = 0.5;
 /// An overload, as a multiple of the lowest load that failed, and the least one that shows what is done at most.
 const OVERLOAD: f64 = 1.4;
 const CLEARLY: f64 = 1.1;
+/// Where an edge is looked for first, as a share of what the system does at most, and the most that is worth a measurement beside
+/// what may be bad.
+const BELOW: f64 = 0.93;
+const UTMOST: f64 = 0.975;
+/// How far beyond what held and what failed a measurement may go, as a share: either may have been chance.
+const ASTRAY: f64 = 0.1;
+/// Loads so close to each other, as a share, that a system need not settle between them.
+const ALIKE: f64 = 0.03;
 /// Recoveries that may fail in a row.
 const ATTEMPTS: u32 = 4;
 
@@ -39,7 +47,11 @@ pub(super) fn next(search: &Search) -> Option<Trial> {
         (Some(held), None) => (Purpose::Grow, grow(search, held)?),
         (None, Some(failed)) => (Purpose::Grow, lowest(search, failed)?),
         (Some(held), Some(failed)) if failed / held > NARROW && apart(search, held, failed) => {
-            (Purpose::Narrow, search.snap((held * failed).sqrt()))
+            let plain = crisp(search).is_some();
+            if let Some(trial) = overload(search).filter(|_| !plain) {
+                return Some(trial);
+            }
+            (Purpose::Narrow, search.snap(between(search, held, failed)))
         }
         _ => match crisp(search) {
             Some(found) if found.closed(search.settings.scale) => return extra::next(search),
@@ -85,6 +97,14 @@ fn apart(search: &Search, held: f64, failed: f64) -> bool {
     search.settings.scale == Scale::Rate || failed - held > 1.5
 }
 
+/// A load between one that held and one that failed: a little below what the system does at most, where that is known and lies
+/// between the two.
+fn between(search: &Search, held: f64, failed: f64) -> f64 {
+    let below = Ceiling::of(&search.results, search.settings.scale).map(|most| BELOW * most.rate);
+    let apart = |load: &f64| *load > 1.02 * held && *load < 0.98 * failed;
+    below.filter(apart).unwrap_or((held * failed).sqrt())
+}
+
 /// A low load until the system is well; a quarter of it where that was not low enough.
 fn recover(search: &Search) -> Option<Trial> {
     if search.stuck >= ATTEMPTS || search.left() < Ns::from_secs(1) {
@@ -114,7 +134,7 @@ fn overload(search: &Search) -> Option<Trial> {
 /// A trial beside the edge, where it tells most.
 fn measure(search: &Search) -> Option<Trial> {
     let known = search.known.as_ref()?;
-    let (_, fit) = known.first();
+    let (index, fit) = known.first();
     let middle = known.quantile(0.5);
     let blur = known.blur();
     let measured = search.results.iter().filter(|result| result.trial.purpose == Purpose::Measure).count();
@@ -124,7 +144,7 @@ fn measure(search: &Search) -> Option<Trial> {
     let aside = (0.8 / fit.slope).min(0.02);
     let load = if !blur.is_finite() || !middle.is_finite() {
         let (held, failed) = search.bracket();
-        (held? * failed?).sqrt()
+        between(search, held?, failed?)
     } else if blur > aside.max(0.01) {
         // more is to be learnt in the middle; a little below it, as failing costs a recovery
         known.quantile(0.45)
@@ -134,7 +154,9 @@ fn measure(search: &Search) -> Option<Trial> {
         middle * (1.0 + aside)
     };
     let (held, failed) = search.bracket();
-    let load = load.max(0.97 * held.unwrap_or(0.0)).min(1.03 * failed.unwrap_or(f64::INFINITY));
+    let load =
+        load.max((1.0 - ASTRAY) * held.unwrap_or(0.0)).min((1.0 + ASTRAY) * failed.unwrap_or(f64::INFINITY));
+    let load = load.min(utmost(search, index).unwrap_or(f64::INFINITY));
     let load = match search.settings.scale {
         Scale::Rate => search.snap(load.max(ahead(search, failed).unwrap_or(0.0))),
         Scale::Users => whole(search, middle, load),
@@ -154,8 +176,26 @@ fn measure(search: &Search) -> Option<Trial> {
     let length = if usable - length < 1.5 * shortest { usable } else { length };
     let cold = search.results.last().is_some_and(|result| result.trial.load < 0.9 * load);
     let settle = (if cold { 5.0 } else { 3.0 } * memory).max(0.2 * shortest).min(length / 3.0);
+    let settle = if goes_on(search, load) { 0.0 } else { settle };
     let trial = make(search, Purpose::Measure, load, Ns::from_secs_f64(length));
     Some(Trial { settle: Ns::from_secs_f64(settle), ..trial })
+}
+
+/// The highest load that is worth a measurement: what the system cannot do in the long run misses the target without a trial.
+fn utmost(search: &Search, index: usize) -> Option<f64> {
+    let most = Ceiling::of(&search.results, search.settings.scale)?;
+    match search.settings.predicates.get(index)?.limit {
+        Limit::Share(allowed) => Some(UTMOST * most.rate / (1.0 - allowed)),
+        Limit::Level(_) => None,
+    }
+}
+
+/// Whether the last measurement was of about this load, so that this one goes on with the system as it is.
+fn goes_on(search: &Search, load: f64) -> bool {
+    let alike = |last: &TrialResult| {
+        last.trial.purpose == Purpose::Measure && (last.trial.load / load - 1.0).abs() < ALIKE
+    };
+    search.results.last().is_some_and(alike)
 }
 
 /// Where the last two measurements held with ease, below a load that failed: half of the way up to that. A model that one

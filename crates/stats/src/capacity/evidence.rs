@@ -3,12 +3,23 @@
 use super::{Limit, Reading, Scale, TrialResult};
 use crucible_core::Ns;
 
+/// What one window says about one predicate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    /// The amount: operations, or 1.
+    pub(super) all: f64,
+    /// Bad ones, or the level as a ratio of its limit.
+    pub(super) sum: f64,
+    /// Those near the limit, the bad ones included.
+    pub(super) near: f64,
+}
+
 /// What one trial says about one predicate.
 #[derive(Clone, Debug)]
 pub(super) struct Evidence {
     pub(super) load: f64,
-    /// Per window: the amount (operations, or 1) and the sum (bad ones, or the level as a ratio of its limit).
-    pub(super) windows: Vec<(f64, f64)>,
+    /// Per window.
+    pub(super) windows: Vec<Piece>,
     pub(super) all: f64,
     pub(super) sum: f64,
     /// Whether it only says that the share is at least what was seen: it was ended while things got worse.
@@ -19,28 +30,32 @@ impl Evidence {
     /// Of the counted windows of a trial; `None` if they say nothing. A trial in which nothing ended although much was
     /// due says that all of it was bad.
     pub(super) fn of(result: &TrialResult, index: usize, limit: Limit, scale: Scale) -> Option<Evidence> {
-        let windows: Vec<(f64, f64)> = result
+        let windows: Vec<Piece> = result
             .counted()
             .iter()
             .filter_map(|window| match (window.readings.get(index)?, limit) {
-                (Reading::Share { of, bad }, Limit::Share(_)) if *of > 0 => {
-                    Some((*of as f64, (*bad).min(*of) as f64))
+                (Reading::Share { of, bad, near }, Limit::Share(_)) if *of > 0 => {
+                    let least = |count: &u64| (*count).min(*of) as f64;
+                    Some(Piece { all: *of as f64, sum: least(bad), near: least(near) })
                 }
                 (Reading::Level(value), Limit::Level(most)) if value.is_finite() => {
-                    Some((1.0, value.max(0.0) / most))
+                    let sum = value.max(0.0) / most;
+                    Some(Piece { all: 1.0, sum, near: sum })
                 }
                 _ => None,
             })
             .collect();
         let windows = match limit {
-            Limit::Share(_) if windows.is_empty() && result.silent(scale) => vec![(SILENT, SILENT)],
+            Limit::Share(_) if windows.is_empty() && result.silent(scale) => {
+                vec![Piece { all: SILENT, sum: SILENT, near: SILENT }]
+            }
             _ => windows,
         };
-        let windows = match limit {
-            Limit::Share(_) if result.ended_early => ended(result, windows),
-            _ => windows,
-        };
-        let (all, sum) = windows.iter().fold((0.0, 0.0), |(all, sum), one| (all + one.0, sum + one.1));
+        let (mut all, sum) =
+            windows.iter().fold((0.0, 0.0), |(all, sum), one| (all + one.all, sum + one.sum));
+        if matches!(limit, Limit::Share(_)) && result.ended_early {
+            all *= longer(result);
+        }
         (all > 0.0).then_some(Evidence {
             load: result.trial.load,
             windows,
@@ -51,23 +66,17 @@ impl Evidence {
     }
 }
 
-/// A trial that was ended because so much was bad: as if all the rest of its time had been good. It was ended in the worst
-/// of moments, and what was seen until then is more than the load would do to the system on the whole.
-fn ended(result: &TrialResult, mut windows: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+/// How many times as long as its counted windows the trial should have been, of one that was ended because so much was bad: all
+/// the rest of its time counts as good. It was ended in the worst of moments, and what was seen until then is more than the load
+/// would do to the system on the whole.
+fn longer(result: &TrialResult) -> f64 {
     let counted = result.counted();
     let length = |windows: &[super::Window]| windows.iter().map(|one| one.length.as_secs_f64()).sum::<f64>();
     let whole = counted.len() == result.windows.len();
     let planned = result.trial.length.as_secs_f64()
         - if whole { 0.0 } else { length(&result.windows) - length(counted) };
-    let missing = (planned / length(counted).max(1e-9) - 1.0) * windows.len() as f64;
-    let (all, count) = (windows.iter().map(|one| one.0).sum::<f64>(), windows.len());
-    let rest = (missing.round() as usize).min(REST);
-    windows.extend(std::iter::repeat_n((all / count.max(1) as f64, 0.0), rest));
-    windows
+    (planned / length(counted).max(1e-9)).max(1.0)
 }
-
-/// Most windows that an ended trial can be short of.
-const REST: usize = 100_000;
 
 /// Operations that a silent trial counts for.
 const SILENT: f64 = 1000.0;

@@ -5,12 +5,14 @@
 //! trial's counts weigh by an overdispersion that is measured, grows with the share itself, and is the same for all
 //! trials near the edge (an own one for each would make lucky trials look sure). Trials far from the edge weigh less, as
 //! the line is only local. What is known of the edge is the signed root of the profile quasi-likelihood ratio on
-//! Student's t (McCullagh and Nelder, "Generalized Linear Models", 1989, chapter 9).
+//! Student's t (McCullagh and Nelder, "Generalized Linear Models", 1989, chapter 9), moved by as much as the median of a few
+//! clumps lies below their mean.
 
 use super::Limit;
 use super::evidence::{Ceiling, Evidence};
-use super::noise::long_run;
 use crate::special::beta_inc;
+
+mod clumps;
 
 /// Up to this share of the edge the floor is looked for.
 const LEVEL: f64 = 0.93;
@@ -18,6 +20,9 @@ const LEVEL: f64 = 0.93;
 const ENOUGH: f64 = 5.0;
 /// Standard errors by which more has to be bad than further below for it to be no floor any more.
 const SURE: f64 = 2.5;
+/// Least and largest floor, as a share of what is allowed. With none, one bad operation far below the edge would be impossible for
+/// a steep curve, and outweigh all that was seen beside the edge.
+const FLOORS: (f64, f64) = (0.01, 0.8);
 /// Overdispersion grows with the share to this power: up to 0.85 for queues of many servers, which need it most.
 const GROWTH: f64 = 0.8;
 /// Least overdispersion of counts (nothing is quite deterministic), and the one before any is measured.
@@ -36,15 +41,9 @@ const STEEP: f64 = 100.0;
 const LEAST_GAP: f64 = 0.004;
 /// The line's bend is at least this, in logits per squared relative distance.
 const BEND: f64 = 10.0;
-/// A variance measured on few clumps is too low more often than too high: by this much over the number of clumps, found by
-/// simulation, and at most by this share.
-const CAUTION: (f64, f64) = (10.0, 0.6);
-/// Clumps of bad operations that make one degree of freedom: their sizes vary as exponential ones do.
-const CLUMPS: f64 = 1.2;
-/// What makes whole searches cover 95 %, by simulation of the queues of the claims: the second part where few clumps were seen,
-/// up to so many degrees of freedom, and less of it beyond.
-const SHARPER: (f64, f64) = (1.1, 0.17);
-const FEW: f64 = 15.0;
+/// The median of a gamma distribution of shape K, as the sum over K clumps has it, is less than its mean by about this over K, as
+/// a share: by this over the root of K in standard deviations (Berg and Pedersen, "The Chen-Rubin conjecture", 2006).
+const MEDIAN: f64 = 1.0 / 3.0;
 /// Slopes that are thought of.
 const SLOPES: (f64, f64) = (3.0, 3e4);
 
@@ -54,8 +53,6 @@ pub(super) struct Fit {
     limit: Limit,
     trials: Vec<Evidence>,
     ceiling: Option<Ceiling>,
-    /// The log-likelihood ratio counts so many times.
-    sharper: f64,
     /// Whether the overdispersion has been measured.
     measured: bool,
     /// Overdispersion of each trial.
@@ -68,6 +65,8 @@ pub(super) struct Fit {
     pub(super) slope: f64,
     /// Degrees of freedom of the overdispersion.
     pub(super) freedom: f64,
+    /// Clumps of bad operations that the trials tell of.
+    clumps: f64,
     /// Integrated autocorrelation time in windows near the edge.
     pub(super) time: f64,
 }
@@ -86,14 +85,14 @@ impl Fit {
             limit,
             trials,
             ceiling: None,
-            sharper: 1.0,
             measured: false,
             spread,
-            floor: 0.0,
+            floor: if matches!(limit, Limit::Share(_)) { FLOORS.0 } else { 0.0 },
             best: 1.0,
             least: 0.0,
             slope: 20.0,
             freedom: 2.0,
+            clumps: 1.0,
             time: 1.0,
         };
         fit.settle();
@@ -104,15 +103,23 @@ impl Fit {
         Some(fit)
     }
 
-    /// For the end of a search. While it goes on intervals had better be too wide, as it would stop too early; over a whole
-    /// search they then cover 97.3 % on average where 95 % are meant.
-    pub(super) fn sharpened(mut self) -> Fit {
-        self.sharper = SHARPER.0 + SHARPER.1 * (FEW / self.freedom).min(1.0);
-        self
+    /// Noise and curve in turn, until they go together: begun from nowhere, and as a steep curve where the trials part. A curve far
+    /// off explains all that it cannot with noise, and goes together with so much of it; the weights of the two do not compare, so
+    /// that what parts the trials better is taken.
+    fn settle(&mut self) {
+        let mut steep = self.clone();
+        self.go_together();
+        let Some(around) = steep.parting() else { return };
+        (steep.best, steep.slope) = (around, STEEP);
+        steep.measure_floor();
+        steep.measure_noise();
+        steep.go_together();
+        if steep.wrong(steep.best) < self.wrong(self.best) {
+            *self = steep;
+        }
     }
 
-    /// Noise and curve in turn, until they go together.
-    fn settle(&mut self) {
+    fn go_together(&mut self) {
         for _ in 0..4 {
             self.climb_all();
             self.measure_floor();
@@ -123,18 +130,23 @@ impl Fit {
 
     /// The load that parts best what held from what failed, without any curve.
     fn parting(&self) -> Option<f64> {
-        let Limit::Share(allowed) = self.limit else { return None };
-        let wrong = |edge: f64| -> f64 {
-            let of = |trial: &Evidence| {
-                let off = (trial.sum / trial.all / allowed).max(0.01).ln().clamp(-3.0, 3.0);
-                if (trial.load < edge) == (off > 0.0) { trial.all * off.abs() } else { 0.0 }
-            };
-            self.trials.iter().map(of).sum()
-        };
+        if matches!(self.limit, Limit::Level(_)) {
+            return None;
+        }
         let mut loads: Vec<f64> = self.trials.iter().map(|trial| trial.load).collect();
         loads.sort_by(f64::total_cmp);
         let between = loads.windows(2).map(|pair| f64::midpoint(pair[0], pair[1]));
-        between.map(|edge| (wrong(edge), edge)).min_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
+        between.map(|edge| (self.wrong(edge), edge)).min_by(|a, b| a.0.total_cmp(&b.0)).map(|found| found.1)
+    }
+
+    /// Operations of trials that failed below this load or held above it, each by how clearly.
+    fn wrong(&self, edge: f64) -> f64 {
+        let Limit::Share(allowed) = self.limit else { return 0.0 };
+        let of = |trial: &Evidence| {
+            let off = (trial.sum / trial.all / allowed).max(0.01).ln().clamp(-3.0, 3.0);
+            if (trial.load < edge) == (off > 0.0) { trial.all * off.abs() } else { 0.0 }
+        };
+        self.trials.iter().map(of).sum()
     }
 
     /// The most likely edge.
@@ -147,9 +159,20 @@ impl Fit {
         if let Some(chance) = self.unseen(load) {
             return chance;
         }
-        let excess = 2.0 * self.sharper * (self.misfit(load, self.slope).0 - self.least).max(0.0);
-        let tail = 0.5 * beta_inc(self.freedom / 2.0, 0.5, self.freedom / (self.freedom + excess));
-        if load < self.best { tail } else { 1.0 - tail }
+        let excess = 2.0 * (self.misfit(load, self.slope).0 - self.least).max(0.0);
+        let root = if load < self.best { -excess.sqrt() } else { excess.sqrt() };
+        let root = root + self.skew();
+        let tail = 0.5 * beta_inc(self.freedom / 2.0, 0.5, self.freedom / (self.freedom + root * root));
+        if root < 0.0 { tail } else { 1.0 - tail }
+    }
+
+    /// By how much the signed root lies too low on average: what comes in few clumps is more often less than its mean than more, so
+    /// that the edge seems too high.
+    fn skew(&self) -> f64 {
+        match self.limit {
+            Limit::Share(_) => MEDIAN / self.clumps.max(1.0).sqrt(),
+            Limit::Level(_) => 0.0,
+        }
     }
 
     /// The same where not one operation was bad in any trial: the chance that none was at this load and above although at
@@ -340,61 +363,8 @@ impl Fit {
             }
             (all, sum) = (all + trial.all, sum + trial.sum);
         }
-        self.floor = if all * allowed > ENOUGH { (sum / all / allowed).min(0.8) } else { 0.0 };
-    }
-
-    /// Overdispersion from the windows near the edge, and from it the weight of each trial.
-    fn measure_noise(&mut self) {
-        let (slope, best) = (self.slope, self.best);
-        let near = |trial: &&Evidence| {
-            let x = trial.load / best - 1.0;
-            (slope * x).abs() < 2.5 && x.abs() < 0.15
-        };
-        let stretches: Vec<Vec<f64>> = self
-            .trials
-            .iter()
-            .filter(near)
-            .map(|trial| {
-                let expected = self.expected(trial.load);
-                let spread = |all: f64| (all * self.scale(expected).0).sqrt();
-                trial.windows.iter().map(|(all, sum)| (sum - all * expected) / spread(*all)).collect()
-            })
-            .collect();
-        let noise = long_run(&stretches).filter(|noise| noise.windows >= 8.0);
-        let tells: Vec<f64> =
-            self.trials.iter().map(|one| one.all * self.scale(self.expected(one.load)).1).collect();
-        let told: f64 =
-            self.trials.iter().zip(&tells).filter(|(trial, _)| near(trial)).map(|(_, tells)| tells).sum();
-        self.measured = noise.is_some();
-        let dispersion = match noise {
-            Some(noise) => {
-                let blocks = noise.windows / (2.0 * noise.time);
-                // operations that are always bad vary less than those in clumps, and hide how much those vary
-                let hidden = (1.0 - self.floor).powi(3);
-                let plain = (noise.variance / hidden * blocks / (blocks - 2.0).max(0.5 * blocks))
-                    .max(extremes(self.limit).0);
-                let raw = plain * (1.0 + (CAUTION.0 * plain / told.max(1e-9)).min(CAUTION.1));
-                let clumps = match self.limit {
-                    Limit::Share(_) => (told / raw).max(0.5),
-                    Limit::Level(_) => blocks,
-                };
-                self.time = noise.time;
-                self.freedom = (1.0 / (1.0 / blocks + CLUMPS / clumps)).max(5.0);
-                raw
-            }
-            None => extremes(self.limit).1,
-        };
-        self.spread = self
-            .trials
-            .iter()
-            .zip(tells)
-            .map(|(trial, tells)| {
-                let x = trial.load / self.best - 1.0;
-                // how far the logit may lie off the line: the line bends the more the steeper it is
-                let bend = 0.5 * (self.slope * (1.0 + self.slope / 30.0)).max(BEND) * x * x;
-                dispersion + bend * bend * tells
-            })
-            .collect();
+        let floor = if all * allowed > ENOUGH { sum / all / allowed } else { 0.0 };
+        self.floor = floor.clamp(FLOORS.0, FLOORS.1);
     }
 }
 

@@ -21,9 +21,7 @@ impl Known {
     /// The same at the end of a search, with what the throughput under overload says of the slope. Not before: while little is
     /// known a wrong edge finds a slope that suits it, and the search would go on there.
     pub(super) fn at_last(settings: &Settings, results: &[TrialResult], role: Role) -> Option<Known> {
-        let mut known = Known::with(settings, results, role, Ceiling::of(results, settings.scale))?;
-        known.fits = known.fits.into_iter().map(|(index, fit)| (index, fit.sharpened())).collect();
-        Some(known)
+        Known::with(settings, results, role, Ceiling::of(results, settings.scale))
     }
 
     fn with(

@@ -38,6 +38,9 @@ pub struct Trial {
     pub settle: Ns,
 }
 
+/// Share of a limit from which on an operation is near it.
+pub const NEAR: f64 = 2.0 / 3.0;
+
 /// What one window says about one predicate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reading {
@@ -47,6 +50,9 @@ pub enum Reading {
         of: u64,
         /// The bad ones among them.
         bad: u64,
+        /// Those that were slower than [`NEAR`] of the limit, the bad ones included: how they come in clumps tells how the bad
+        /// ones do. The same as `bad` where there is nothing between good and bad, as with errors.
+        near: u64,
     },
     /// For [`Limit::Level`]: the mean in the window.
     Level(f64),
@@ -58,7 +64,9 @@ impl Reading {
     /// Operations slower than `limit`. `unanswered` (timed out, failed, dropped) count as slower.
     pub fn slower_than(limit: Ns, answered: &Histogram, unanswered: u64) -> Reading {
         let of = answered.count() + unanswered;
-        Reading::Share { of, bad: answered.count_above(limit) + unanswered }
+        let slower = |limit| answered.count_above(limit) + unanswered;
+        let near = Ns::from_secs_f64(NEAR * limit.as_secs_f64());
+        Reading::Share { of, bad: slower(limit), near: slower(near) }
     }
 }
 
@@ -153,7 +161,7 @@ pub(super) fn ratio(windows: &[Window], index: usize, predicate: &Predicate) -> 
     let (mut all, mut sum) = (0.0, 0.0);
     for window in windows {
         match window.readings.get(index) {
-            Some(Reading::Share { of, bad }) => {
+            Some(Reading::Share { of, bad, .. }) => {
                 all += *of as f64;
                 sum += (*bad).min(*of) as f64;
             }

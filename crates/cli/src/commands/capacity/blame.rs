@@ -102,7 +102,7 @@ mod tests {
         let length = Ns::from_secs(5);
         let trial =
             Proposed { number: 1, purpose: Purpose::Measure, load: 100.0, length, settle: Ns::from_secs(1) };
-        let readings = vec![Reading::Share { of: 1_000, bad: missed }];
+        let readings = vec![Reading::Share { of: 1_000, bad: missed, near: missed }];
         let seen = capacity::Window { length, readings, done: 900, response: Histogram::default() };
         let result = TrialResult { trial, windows: vec![seen], ended_early: false };
         let mut blame = Blame::default();

@@ -162,8 +162,10 @@ impl Target {
                 let reading = &mut all[last].readings[index];
                 *reading = match *reading {
                     _ if hanging == 0 => continue,
-                    Reading::Share { of, bad } => Reading::Share { of: of + hanging, bad: bad + hanging },
-                    _ => Reading::Share { of: hanging, bad: hanging },
+                    Reading::Share { of, bad, near } => {
+                        Reading::Share { of: of + hanging, bad: bad + hanging, near: near + hanging }
+                    }
+                    _ => Reading::Share { of: hanging, bad: hanging, near: hanging },
                 };
             }
         }
@@ -193,7 +195,7 @@ impl Target {
             match reader.what {
                 _ if of == 0 => Reading::Missing,
                 What::Slower(limit) => Reading::slower_than(limit, &frame.response, bad),
-                What::Errors => Reading::Share { of, bad },
+                What::Errors => Reading::Share { of, bad, near: bad },
                 What::Mean => {
                     frame.response.mean().map_or(Reading::Missing, |mean| Reading::Level(mean.as_secs_f64()))
                 }
