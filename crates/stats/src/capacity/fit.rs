@@ -224,7 +224,7 @@ impl Fit {
             match self.limit {
                 Limit::Share(allowed) => {
                     let logit = (allowed / (1.0 - allowed)).ln() + slope * x;
-                    let share = 1.0 / (1.0 + (-logit).exp());
+                    let share = logistic(logit);
                     let (excess, seen) =
                         ((1.0 - self.floor) * share / allowed, trial.sum / trial.all / allowed);
                     let ratio = self.floor + excess;
@@ -311,7 +311,7 @@ impl Fit {
     pub(super) fn lean(&self) -> f64 {
         let (mut all, mut sum) = (0.0, 0.0);
         for (trial, spread) in self.trials.iter().zip(&self.spread) {
-            let told = trial.all * self.scale(self.expected(trial.load)).1 / spread;
+            let told = self.tells(trial) / spread;
             all += told;
             sum += told * (trial.load / self.best - 1.0);
         }
@@ -323,7 +323,7 @@ impl Fit {
         let rise = self.slope * (load / self.best - 1.0);
         match self.limit {
             Limit::Share(allowed) => {
-                let share = 1.0 / (1.0 + (-(allowed / (1.0 - allowed)).ln() - rise).exp());
+                let share = logistic((allowed / (1.0 - allowed)).ln() + rise);
                 self.floor * allowed + (1.0 - self.floor) * share
             }
             Limit::Level(_) => rise.clamp(-50.0, 50.0).exp(),
@@ -341,6 +341,11 @@ impl Fit {
             }
             Limit::Level(_) => (expected * expected, 1.0),
         }
+    }
+
+    /// What a trial tells of the logit, in operations that could be bad.
+    fn tells(&self, trial: &Evidence) -> f64 {
+        trial.all * self.scale(self.expected(trial.load)).1
     }
 
     /// The share of bad operations below the edge, as far up as it stays level: a trial in which clearly more was bad is on
@@ -373,6 +378,11 @@ fn extremes(limit: Limit) -> (f64, f64) {
         Limit::Share(_) => COUNTS,
         Limit::Level(_) => LEVELS,
     }
+}
+
+/// The share whose logit this is.
+fn logistic(logit: f64) -> f64 {
+    1.0 / (1.0 + (-logit).exp())
 }
 
 /// How fast the overdispersion grows with the share.

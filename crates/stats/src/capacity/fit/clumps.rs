@@ -9,7 +9,7 @@
 use super::super::evidence::{Evidence, Piece};
 use super::super::noise::{Noise, long_run};
 use super::super::{Limit, NEAR};
-use super::{BEND, Fit, extremes, growth};
+use super::{BEND, Fit, extremes, growth, logistic};
 
 /// Clumps of operations that make one degree of freedom: their sizes vary as exponential ones do.
 const CLUMPS: f64 = 0.9;
@@ -36,9 +36,7 @@ struct Variation {
 impl Fit {
     /// Overdispersion from the windows near the edge, and from it the weight of each trial.
     pub(super) fn measure_noise(&mut self) {
-        let tells: Vec<f64> =
-            self.trials.iter().map(|one| one.all * self.scale(self.expected(one.load)).1).collect();
-        let found = self.near_limit().or_else(|| self.beyond_limit(&tells));
+        let found = self.near_limit().or_else(|| self.beyond_limit());
         self.measured = found.is_some();
         let dispersion = match found {
             Some(Variation { noise, told, open }) => {
@@ -54,6 +52,7 @@ impl Fit {
             }
             None => extremes(self.limit).1,
         };
+        let tells: Vec<f64> = self.trials.iter().map(|trial| self.tells(trial)).collect();
         let weigh = |(trial, tells): (&Evidence, &f64)| {
             let x = trial.load / self.best - 1.0;
             // how far the logit may lie off the line: the line bends the more the steeper it is
@@ -71,14 +70,13 @@ impl Fit {
     }
 
     /// From the bad operations themselves, or the levels.
-    fn beyond_limit(&self, tells: &[f64]) -> Option<Variation> {
-        let near = self.trials.iter().zip(tells).filter(|(trial, _)| self.beside(trial));
+    fn beyond_limit(&self) -> Option<Variation> {
         let (mut stretches, mut told) = (Vec::new(), 0.0);
-        for (trial, tells) in near {
+        for trial in self.trials.iter().filter(|trial| self.beside(trial)) {
             let expected = self.expected(trial.load);
             let scale = self.scale(expected).0;
             stretches.push(residuals(&trial.windows, |one| one.sum, expected, scale));
-            told += tells;
+            told += self.tells(trial);
         }
         let noise = long_run(&stretches).filter(|noise| noise.windows >= WINDOWS)?;
         // operations that are always bad vary less than those in clumps, and hide how much those vary
@@ -93,18 +91,20 @@ impl Fit {
         let count =
             |of: fn(&Piece) -> f64| -> f64 { trials.iter().flat_map(|trial| &trial.windows).map(of).sum() };
         let seen = count(|one| one.near);
-        let level = self.level(&trials, seen);
+        let amount = |trial: &Evidence| -> f64 { trial.windows.iter().map(|one| one.all).sum() };
+        let amounts: Vec<(f64, f64)> = trials.iter().map(|trial| (trial.load, amount(trial))).collect();
+        let level = self.level(&amounts, seen);
         if seen <= MORE * count(|one| one.sum) || self.share_near(level, self.best) > UPPER {
             return None;
         }
         let (mut stretches, mut told) = (Vec::new(), 0.0);
-        for trial in trials {
-            let share = self.share_near(level, trial.load);
-            let ratio = (self.expected(trial.load) / allowed).max(0.02);
+        for (trial, (load, all)) in trials.iter().zip(&amounts) {
+            let share = self.share_near(level, *load);
+            let ratio = (self.expected(*load) / allowed).max(0.02);
             let clear = (1.0 - self.floor * allowed / share).max(0.1).powi(3);
             let scale = share * (1.0 - share) * ratio.powf(growth(allowed)) * clear;
             stretches.push(residuals(&trial.windows, |one| one.near, share, scale));
-            told += share * trial.windows.iter().map(|one| one.all).sum::<f64>();
+            told += share * all;
         }
         let noise = long_run(&stretches).filter(|noise| noise.windows >= WINDOWS)?;
         Some(Variation { noise, told, open: MODEL })
@@ -113,16 +113,14 @@ impl Fit {
     /// Share of operations near the limit at this load, of this logit at the edge: its slope is as much less than that of the bad
     /// ones as the level is lower, as the tail of a queue falls exponentially.
     fn share_near(&self, level: f64, load: f64) -> f64 {
-        1.0 / (1.0 + (-level - NEAR * self.slope * (load / self.best - 1.0)).exp())
+        logistic(level + NEAR * self.slope * (load / self.best - 1.0))
     }
 
-    /// The logit at the edge with which as many operations near the limit are due as were seen.
-    fn level(&self, trials: &[&Evidence], seen: f64) -> f64 {
+    /// The logit at the edge with which as many operations near the limit are due as were seen, of these loads and how many
+    /// operations each had.
+    fn level(&self, amounts: &[(f64, f64)], seen: f64) -> f64 {
         let due = |level: f64| -> f64 {
-            let of = |trial: &&Evidence| {
-                self.share_near(level, trial.load) * trial.windows.iter().map(|one| one.all).sum::<f64>()
-            };
-            trials.iter().map(of).sum()
+            amounts.iter().map(|(load, all)| self.share_near(level, *load) * all).sum()
         };
         let (mut low, mut high) = (-20.0, 20.0);
         for _ in 0..40 {
@@ -154,9 +152,7 @@ mod tests {
         let result = Running::new(station, seed, 1.0).trial(trial, |_| false);
         let limit = Limit::Share(0.01);
         let fit = Fit::new(limit, vec![Evidence::of(&result, 0, limit, Scale::Rate)?], None)?;
-        let tells: Vec<f64> =
-            fit.trials.iter().map(|one| one.all * fit.scale(fit.expected(one.load)).1).collect();
-        Some((fit.near_limit()?.noise.variance, fit.beyond_limit(&tells)?.noise.variance))
+        Some((fit.near_limit()?.noise.variance, fit.beyond_limit()?.noise.variance))
     }
 
     #[test]
