@@ -284,7 +284,10 @@ unsafe fn make_world(prepared: &Prepared) -> Result<RawFd, (Step, i32)> {
         }
         if let Some(user) = prepared.user {
             if prepared.drop_groups {
-                checked(Step::Identity, libc::setgroups(0, std::ptr::null()).into())?;
+                // not the C library's: that one waits for all threads of the process, of which the child
+                // has copies only, and for the lock under which they begin and end
+                let none = std::ptr::null::<libc::gid_t>();
+                checked(Step::Identity, libc::syscall(libc::SYS_setgroups, 0, none))?;
             }
             checked(Step::Identity, libc::syscall(libc::SYS_setresgid, user, user, user))?;
             checked(Step::Identity, libc::syscall(libc::SYS_setresuid, user, user, user))?;

@@ -282,3 +282,17 @@ fn a_run_can_be_stopped() {
     });
     assert_eq!(report.end, End::Stopped);
 }
+
+#[test]
+fn threads_that_come_and_go_hold_no_program_up() {
+    let limits = Limits { wall: Ns::from_secs(5), ..Limits::default() };
+    let sandbox = whole();
+    std::thread::scope(|scope| {
+        let programs = scope.spawn(|| (0..30).map(|_| run_with(sandbox, "", limits).end).collect::<Vec<_>>());
+        while !programs.is_finished() {
+            std::thread::scope(|short| drop(short.spawn(|| ())));
+        }
+        let ends = programs.join().unwrap();
+        assert!(ends.iter().all(|end| *end == End::Exited(0)), "{ends:?}");
+    });
+}
