@@ -100,7 +100,7 @@ fn what_was_found_on_a_plans_system_is_kept_and_told_again() {
     let store = folder.path().join("runs.db");
     let plan = folder.path().join("tasks.yaml");
     let text = "name: tasks\nground: {system: agents, truth: [limit=20/3s, limit-kind=fixed-wall, limit-key=address]}\n\
-        target: http://127.0.0.1:1\nsteps: [{name: list, get: /api/v1/tasks}]\ntests: {once: {vus: 1, iterations: 1}}\n";
+        steps: [{name: list, get: /api/v1/tasks}]\ntests: {once: {vus: 1, iterations: 1}}\n";
     std::fs::write(&plan, text).unwrap();
     let plan = plan.to_str().unwrap();
     let words = ["limits", plan, "list", "--status", "401", "--no-press", "--within", "40s", "--quiet"];

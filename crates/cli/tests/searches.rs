@@ -92,7 +92,7 @@ fn a_mistake_in_what_is_asked_of_a_plan_starts_no_system() {
     let place = Place::new();
     let plan = place.write(
         "plan.yaml",
-        "name: tasks\nground: agents\ntarget: http://127.0.0.1:1\nscenarios: {main: {steps: [{name: ask, get: /api/v1/tasks}]}}\n\
+        "name: tasks\nground: agents\nscenarios: {main: {steps: [{name: ask, get: /api/v1/tasks}]}}\n\
          tests: {steady: {rate: 1/s, for: 1s}}\n",
     );
     let asked: [(&str, &[&str], &str); 4] = [

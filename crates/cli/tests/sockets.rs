@@ -27,7 +27,6 @@ fn fifty_users_follow_their_tasks_over_sockets() {
     let report = run(r#"
 name: task logs
 ground: agents
-target: http://127.0.0.1:1
 scenarios:
   watcher:
     weight: 48

@@ -51,6 +51,9 @@ pub const NO_FILES: Files<'static> = &|_| Err("no files are read here".into());
 /// The seed of a plan that names none: runs repeat unless one asks for others.
 pub const DEFAULT_SEED: u64 = 1;
 
+/// What paths are read against while the plan's own system has not been started: no request can reach it.
+const NOT_STARTED: &str = "http://127.0.0.1:0";
+
 /// Most mistakes that are told.
 const TOLD_MAX: usize = 1_000;
 
@@ -65,7 +68,7 @@ pub(crate) const TOP_KEYS: &[Key] = &[
     Key {
         name: "target",
         schema: r#"{"type": "string"}"#,
-        doc: "Base address of the system under test.",
+        doc: "Base address of the system under test; a plan with a `ground` can do without.",
         example: "https://localhost:8443",
     },
     Key {
@@ -191,6 +194,7 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     let name = fields.text("name");
     let name = name.and_then(|name| names::check(&fields, "name", &name).then_some(name));
     let target = options.target.clone().or(fields.text("target"));
+    let ground = suites::ground(&fields);
     // read even if another one is used, so that a mistake in it is told
     let seed = fields.count("seed");
     let seed = options.seed.or(seed).unwrap_or(DEFAULT_SEED);
@@ -198,8 +202,9 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     let columns =
         feeds.iter().map(|placed| (placed.feed.name.clone(), placed.feed.source.columns().to_vec()));
     let symbols = Rc::new(Symbols::new(options.expressions.clone(), columns.collect()));
+    let address = target.clone().or(ground.as_ref().map(|_| NOT_STARTED.to_owned()));
     let context =
-        StepContext { target: target.clone(), folder: options.folder.clone(), symbols: Rc::clone(&symbols) };
+        StepContext { target: address, folder: options.folder.clone(), symbols: Rc::clone(&symbols) };
 
     let mut settings = BTreeMap::new();
     let mut remarks = Vec::new();
@@ -224,7 +229,6 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     let names = Names::new(&steps, &scenarios).with_values(&steps, &measures, &components);
     let common = fields.get("thresholds");
     let common = common.map(|node| thresholds::read(node, "thresholds", &names, diagnostics));
-    let ground = suites::ground(&fields);
     let tests = test_table::read_all(
         &fields,
         &names,

@@ -46,7 +46,12 @@ fn show(plan: &Plan, tests: &[usize], arrivals: usize) -> String {
     let options = Options::suited_to(plan, tests);
     let memory = units::show_bytes(footprint(plan, tests, options.shards) as f64);
     // writing to a String cannot fail
-    let _ = writeln!(text, "{}  on {}", plan.name, plan.target.as_deref().unwrap_or("(no target)"));
+    let on = match (&plan.target, &plan.ground) {
+        (Some(target), _) => target.clone(),
+        (None, Some(ground)) => format!("the proving ground's `{}`", ground.system),
+        (None, None) => "(no target)".into(),
+    };
+    let _ = writeln!(text, "{}  on {on}", plan.name);
     let _ = writeln!(text, "plan  {}   seed {}", &plan.hash[..16.min(plan.hash.len())], plan.seed);
     let _ = writeln!(text, "needs {memory} of memory at most, on {} shard(s)", options.shards);
     for remark in &plan.remarks {
