@@ -10,7 +10,7 @@ use crate::live::Live;
 use crate::stop;
 use crate::watch::{Watch, Watching};
 use crucible_analysis::{RunView, Verdict};
-use crucible_core::{Now, Ns, Protocol};
+use crucible_core::{Now, Ns, Protocol, Rng};
 use crucible_engine::clock::Epoch;
 use crucible_engine::{Control, Job, Options, describe, measure_wakeups, system};
 use crucible_plan::{Plan, Test};
@@ -101,7 +101,8 @@ impl<P: Protocol> Conductor<P> {
         self.interrupted
     }
 
-    /// Puts the load of `test` on an arm, with the plan's seed moved by `turn`; `enough` sees the windows so far after each of them and says whether to end it.
+    /// Puts the load of `test` on an arm, with a seed of its own for each `turn`; `enough` sees the windows so far after each of
+    /// them and says whether to end it.
     pub fn leg(
         &mut self,
         arm: usize,
@@ -113,7 +114,7 @@ impl<P: Protocol> Conductor<P> {
         let (tests, phases) = (self.view.started.tests.len(), self.view.started.phases.len());
         let mut plan = self.arms[arm].plan.clone();
         plan.tests = vec![test];
-        plan.seed = plan.seed.wrapping_add(turn);
+        plan.seed = seed_of(plan.seed, turn);
         let described = describe(&plan, &[0]);
         let mut planned = Planned { tests: described.tests, phases: described.phases };
         planned.phases.iter_mut().for_each(|phase| phase.test = tests as u16);
@@ -194,6 +195,12 @@ impl<P: Protocol> Conductor<P> {
     }
 }
 
+/// The seed of a leg. Were it the next number, the legs of the next seed would be these, one further on: two searches
+/// with seeds 1 and 2 would put nearly the same arrivals on, and agree by that.
+fn seed_of(seed: u64, turn: u64) -> u64 {
+    Rng::new(seed, "leg", turn).next_u64()
+}
+
 /// An event of a leg as one of the whole: its phases and instants go on from what was before. The end of a leg is not the
 /// end of the whole.
 fn rebase(
@@ -229,4 +236,18 @@ fn rebase(
         }
         other => other,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seed_of;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_leg_of_one_seed_is_a_leg_of_another() {
+        let seeds: BTreeSet<u64> =
+            (0..20).flat_map(|seed| (0..20).map(move |turn| seed_of(seed, turn))).collect();
+        assert_eq!(seeds.len(), 400);
+        assert_eq!(seed_of(1, 2), seed_of(1, 2));
+    }
 }
