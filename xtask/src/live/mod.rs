@@ -63,11 +63,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     {
         let began = machine::now();
         eprintln!("{}: {} ...", claim.name, claim.about);
-        match (claim.rows)(&settings) {
-            Ok(found) => rows.extend(found),
-            Err(why) => rows.push(Row::new(claim.name, why, "measured", false)),
-        }
-        eprintln!("{}: {:.1} s", claim.name, began.elapsed().as_secs_f64());
+        let found =
+            (claim.rows)(&settings).unwrap_or_else(|why| vec![Row::new(claim.name, why, "measured", false)]);
+        eprintln!("{}", table::ended(claim.name, &found, began.elapsed().as_secs_f64()));
+        rows.extend(found);
     }
     let shown: Vec<(&str, Row)> = rows.into_iter().map(|row| ("", row)).collect();
     print!("{}", table::render(&shown));

@@ -93,7 +93,7 @@ fn measure<'c>(claim: &'c Claim, settings: &Settings) -> Vec<(&'c str, Row)> {
         Ok(Err(why)) => vec![Row::new(claim.about, why, "measured", false)],
         Err(_) => vec![Row::new(claim.about, "it panicked, see above", "measured", false)],
     };
-    eprintln!("{}: {:.1} s", claim.id, began.elapsed().as_secs_f64());
+    eprintln!("{}", table::ended(claim.id, &found, began.elapsed().as_secs_f64()));
     found.into_iter().map(|row| (claim.id, row)).collect()
 }
 

@@ -69,6 +69,15 @@ pub(crate) fn beside(id: &str, text: &str) -> String {
     all.collect::<Vec<_>>().join("\n")
 }
 
+/// What is said of a claim as soon as it is measured, long before the table: how many rows hold, and those that do not.
+pub(crate) fn ended(name: &str, rows: &[Row], seconds: f64) -> String {
+    let held = rows.iter().filter(|row| row.holds).count();
+    let open = rows.iter().filter(|row| !row.holds);
+    let open: String =
+        open.map(|row| format!("\n  FAIL {}: {} (goal: {})", row.claim, row.measured, row.goal)).collect();
+    format!("{name}: {held} of {} hold, {seconds:.1} s{open}", rows.len())
+}
+
 fn line(out: &mut String, id: &str, claim: &str, measured: &str, goal: &str, verdict: &str) {
     let text = format!("{id:<4}{claim:<CLAIM$} {measured:<MEASURED$} {goal:<GOAL$} {verdict}");
     // writing to a String cannot fail
@@ -108,5 +117,12 @@ mod tests {
         let text = text + &beside("T2", &"why it is not met, told at length ".repeat(9));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert_eq!((text.matches("pass").count(), text.matches("FAIL").count()), (1, 1));
+    }
+
+    #[test]
+    fn what_does_not_hold_is_told_at_once() {
+        let row = |claim, holds| Row::new(claim, "2.1 %", "2 %", holds);
+        let text = ended("T14", &[row("a", true), row("b", false)], 1.0);
+        assert_eq!(text, "T14: 1 of 2 hold, 1.0 s\n  FAIL b: 2.1 % (goal: 2 %)");
     }
 }
