@@ -225,9 +225,11 @@ unsafe fn place_descriptors(ends: &Ends) {
         }
         libc::syscall(libc::SYS_close_range, SOCKET + 1, u32::MAX, 0u32);
         libc::fcntl(SOCKET, libc::F_SETFD, libc::FD_CLOEXEC);
-        // handlers of the parent have no meaning here
+        // handlers of the parent have no meaning here; the C library's call takes a lock for some signals
+        let default = [0u64; 4];
         for signal in 1..=64 {
-            libc::signal(signal, libc::SIG_DFL);
+            let none = std::ptr::null_mut::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, size_of::<u64>());
         }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);

@@ -283,6 +283,8 @@ fn a_run_can_be_stopped() {
     assert_eq!(report.end, End::Stopped);
 }
 
+/// What a program is begun with must wait for no thread of ours: the child has copies of them that never go on. (Groups are
+/// dropped by root only, which is where this went wrong.)
 #[test]
 fn threads_that_come_and_go_hold_no_program_up() {
     let limits = Limits { wall: Ns::from_secs(5), ..Limits::default() };
