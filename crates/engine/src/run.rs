@@ -42,7 +42,8 @@ impl Options {
             Pacing::Open { rate, .. } => rate.max() <= LIGHT_RATE,
             Pacing::Closed { .. } => false,
         });
-        let local = plan.target.as_deref().is_some_and(is_local);
+        // a system that the plan starts is on this machine, wherever that will be
+        let local = plan.target.as_deref().map_or(plan.ground.is_some(), is_local);
         let most = if light { 1 } else { cpus / if local { 2 } else { 1 } };
         let shards = most.min(users).max(1) as u32;
         Options {

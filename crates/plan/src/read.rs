@@ -194,7 +194,6 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     let name = fields.text("name");
     let name = name.and_then(|name| names::check(&fields, "name", &name).then_some(name));
     let target = options.target.clone().or(fields.text("target"));
-    let ground = suites::ground(&fields);
     // read even if another one is used, so that a mistake in it is told
     let seed = fields.count("seed");
     let seed = options.seed.or(seed).unwrap_or(DEFAULT_SEED);
@@ -202,7 +201,7 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     let columns =
         feeds.iter().map(|placed| (placed.feed.name.clone(), placed.feed.source.columns().to_vec()));
     let symbols = Rc::new(Symbols::new(options.expressions.clone(), columns.collect()));
-    let address = target.clone().or(ground.as_ref().map(|_| NOT_STARTED.to_owned()));
+    let address = target.clone().or_else(|| fields.has("ground").then(|| NOT_STARTED.to_owned()));
     let context =
         StepContext { target: address, folder: options.folder.clone(), symbols: Rc::clone(&symbols) };
 
@@ -229,6 +228,7 @@ fn read_text(text: &str, options: &ReadOptions<'_>, diagnostics: &Diagnostics) -
     let names = Names::new(&steps, &scenarios).with_values(&steps, &measures, &components);
     let common = fields.get("thresholds");
     let common = common.map(|node| thresholds::read(node, "thresholds", &names, diagnostics));
+    let ground = suites::ground(&fields);
     let tests = test_table::read_all(
         &fields,
         &names,

@@ -125,12 +125,6 @@ suites: {quick: [two], full: [one, two]}
     }
 
     #[test]
-    fn a_plan_with_a_system_needs_no_target() {
-        let plan = crate::read(&PLAN.replace("target: http://localhost", ""), &options()).unwrap();
-        assert_eq!((plan.target, plan.ground.map(|ground| ground.system)), (None, Some("classroom".into())));
-    }
-
-    #[test]
     fn a_name_is_read_without_the_plan() {
         assert_eq!(name_of("name: shop\ntarget: ${env.NOWHERE}\n").as_deref(), Some("shop"));
         assert_eq!((name_of("target: x\n"), name_of("- a\n")), (None, None));
