@@ -4,7 +4,7 @@
 //! server that is free first, so its response time is known when it arrives). The state lives on between trials, as that
 //! of a real system does: a trial after an overload begins with the backlog.
 
-use crate::capacity::{NEAR, Reading, Trial, TrialResult, Window};
+use crate::capacity::{Reading, Trial, TrialResult, Window, near};
 use crucible_core::{Histogram, Ns, Rng};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -81,12 +81,15 @@ pub struct Running {
     tallies: VecDeque<Tally>,
     first: u64,
     window: f64,
+    /// An operation that takes longer is near the limit, in seconds.
+    near: f64,
 }
 
 impl Running {
     /// An idle station, with windows of this length in seconds.
     pub fn new(station: Station, seed: u64, window: f64) -> Running {
         let free = (0..station.servers).map(|_| Reverse(0u64)).collect();
+        let near = near(Ns::from_secs_f64(station.before), Ns::from_secs_f64(station.limit)).as_secs_f64();
         Running {
             station,
             rng: Rng::new(seed, "station", 0),
@@ -97,6 +100,7 @@ impl Running {
             tallies: VecDeque::new(),
             first: 0,
             window,
+            near,
         }
     }
 
@@ -191,7 +195,7 @@ impl Running {
         tally.done += u64::from(answered);
         let slower = |limit: f64| u64::from(!answered || finish - began > limit);
         tally.bad += slower(self.station.limit);
-        tally.near += slower(NEAR * self.station.limit);
+        tally.near += slower(self.near);
         if answered && self.station.histograms {
             tally.response.record(Ns::from_secs_f64(finish - began));
         }

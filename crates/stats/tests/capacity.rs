@@ -123,7 +123,11 @@ fn an_unlucky_trial_does_not_lead_the_search_astray() {
     let truth = edge(0.01, 1.0, 2500.0, |rate| mmc_slower(20, 8.0 * MS, rate, 56.0 * MS));
     let slow = Station::new(8, Service::Exponential(10.0 * MS), 100.0 * MS);
     let slow_truth = edge(0.01, 1.0, 800.0, |rate| mmc_slower(8, 10.0 * MS, rate, 100.0 * MS));
+    // a load that held for five seconds by chance: the search came ever closer to it from above
+    let one = Station::new(1, Service::Exponential(0.2 * MS), 2.0 * MS);
+    let one_truth = edge(0.01, 1.0, 5000.0, |rate| mmc_slower(1, 0.2 * MS, rate, 2.0 * MS));
     let cases = [
+        (&one, one_truth, 69),
         (&hidden, truth, 700_053),
         (&hidden, truth, 700_068),
         (&hidden, truth, 700_073),
@@ -242,6 +246,8 @@ fn a_retry_storm_has_two_capacities_and_the_upper_one_is_not_safe() {
     let wanted = Settings { downward: true, ..settings(Scale::Rate, 500) };
     let finding = on_queue(wanted, station, 5);
     let up = edge_of(&finding).estimate;
+    // 800/s at most, without any that come again
+    assert!((600.0..800.0).contains(&up), "{up}");
     let way = finding.hysteresis.as_ref().unwrap();
     assert!(way.differs && way.down < 0.7 * up, "up {up}, {way:?}");
     assert!(finding.recommended.unwrap_or(0.0) <= way.down, "{finding:?}");

@@ -2,6 +2,7 @@
 //!
 //! All trials stand in one record, each as a test of its own; the finding stands behind them.
 
+mod again;
 mod blame;
 mod late;
 mod load;
@@ -15,28 +16,19 @@ use crate::exit::{self, CliError};
 use crate::grounds::Started;
 use crate::live::Live;
 use crate::{out, plans, requests, stores};
+use again::Repetitions;
 use blame::Blame;
 use crucible_analysis::Verdict;
 use crucible_core::{Ns, ScenarioId, units};
 use crucible_engine::Options;
 use crucible_plan::{Plan, Test};
 use crucible_schedule::Pacing;
-use crucible_stats::capacity::{Answer, Finding, Proposal, Purpose, Search, Settings, TrialResult};
+use crucible_stats::capacity::{Answer, Finding, Proposal, Search, Settings, TrialResult};
 use load::Target;
 use std::sync::Arc;
 
 /// Length of windows: fine enough to end a hopeless trial soon.
 const WINDOW: Ns = Ns::from_millis(500);
-
-/// A trial in which we were late says nothing and is made again; after so many in a row the search ends.
-const MOST_LATE: u32 = 4;
-
-/// While the load still grows, so many in a row are enough to grow by less, and so often.
-const LATE_ABOVE: u32 = 2;
-const CAPS: usize = 3;
-
-/// Between the seeds of a trial and of its repetition: more than there are trials.
-const AGAIN: u64 = 1_000_000;
 
 /// Searches; the exit code says whether a capacity was found.
 pub fn run(args: &CapacityArgs) -> Result<u8, CliError> {
@@ -198,24 +190,21 @@ fn search_with<P: crucible_core::Protocol>(
     quiet: bool,
 ) -> Result<Found, CliError> {
     let scale = target.scale();
-    let (mut late, mut blame) = (0, Blame::default());
-    let (mut held, mut capped) = (0.0_f64, Vec::new());
+    let (mut again, mut blame) = (Repetitions::default(), Blame::default());
     loop {
         let trial = match search.propose() {
             Proposal::Done(mut finding) => {
                 if let Answer::Edge(edge) = &finding.answer {
                     finding.remarks.extend(blame.of(edge, &conductor.plan().steps));
                 }
-                finding.remarks.extend(capped.pop());
+                finding.remarks.extend(again.remarks());
                 return Ok(Found { finding: *finding, invalid: None });
             }
             Proposal::Trial(trial) => trial,
         };
         let test = load::test(base, &trial, scale);
         let steps = conductor.plan().steps.clone();
-        // a trial that is made once more is another draw of the same load
-        let turn = u64::from(trial.number) + u64::from(late) * AGAIN;
-        let leg = conductor.leg(0, test, turn, |windows| {
+        let leg = conductor.leg(0, test, again.turn(&trial), |windows| {
             let partial = TrialResult { trial, windows: target.windows(windows, &steps), ended_early: true };
             search.hopeless(&partial) || search.recovered(&partial)
         })?;
@@ -225,32 +214,13 @@ fn search_with<P: crucible_core::Protocol>(
         let result =
             TrialResult { trial, windows: target.windows(&leg.windows, &steps), ended_early: leg.cut };
         if let Some(why) = late::late(&leg.windows, target, &result) {
-            if trial.purpose == Purpose::Overload {
-                search.pass_over();
-                continue;
+            let ends = again.late(&mut search, &trial, &why, scale);
+            if ends.is_some() {
+                return Ok(Found { finding: search.finding(), invalid: ends });
             }
-            let why = format!("at {} the load generator was late: {why}", tell::load(trial.load, scale));
-            late += 1;
-            if late >= LATE_ABOVE && trial.purpose == Purpose::Grow && held > 0.0 && capped.len() < CAPS {
-                // what held stands; how far the generator goes lies in between
-                let most = (held * trial.load).sqrt();
-                out::note(&format!("{why}; not beyond {}", tell::load(most, scale)));
-                capped.push(format!("not tried beyond {}: there {why}", tell::load(most, scale)));
-                search.cap(most);
-                late = 0;
-                continue;
-            }
-            if late >= MOST_LATE {
-                let why = format!("{why}; it was the bottleneck");
-                return Ok(Found { finding: search.finding(), invalid: Some(why) });
-            }
-            out::note(&format!("{why}; once more"));
             continue;
         }
-        late = 0;
-        if !leg.cut && trial.purpose == Purpose::Grow {
-            held = held.max(trial.load);
-        }
+        again.in_time(&trial, leg.cut);
         blame.take(&result, &leg.windows, &steps);
         search.observe(result);
         if !quiet {

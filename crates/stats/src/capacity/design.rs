@@ -25,8 +25,6 @@ const BELOW: f64 = 0.93;
 const UTMOST: f64 = 0.975;
 /// How far beyond what held and what failed a measurement may go, as a share: either may have been chance.
 const ASTRAY: f64 = 0.1;
-/// Loads so close to each other, as a share, that a system need not settle between them.
-const ALIKE: f64 = 0.03;
 /// Recoveries that may fail in a row.
 const ATTEMPTS: u32 = 4;
 
@@ -154,9 +152,10 @@ fn measure(search: &Search) -> Option<Trial> {
         middle * (1.0 + aside)
     };
     let (held, failed) = search.bracket();
-    let load =
-        load.max((1.0 - ASTRAY) * held.unwrap_or(0.0)).min((1.0 + ASTRAY) * failed.unwrap_or(f64::INFINITY));
-    let load = load.min(utmost(search, index).unwrap_or(f64::INFINITY));
+    // a system may do less where it is asked for too much (retries) than it holds
+    let most =
+        utmost(search, index).unwrap_or(f64::INFINITY).min((1.0 + ASTRAY) * failed.unwrap_or(f64::INFINITY));
+    let load = load.min(most).max((1.0 - ASTRAY) * held.unwrap_or(0.0));
     let load = match search.settings.scale {
         Scale::Rate => search.snap(load.max(ahead(search, failed).unwrap_or(0.0))),
         Scale::Users => whole(search, middle, load),
@@ -176,7 +175,6 @@ fn measure(search: &Search) -> Option<Trial> {
     let length = if usable - length < 1.5 * shortest { usable } else { length };
     let cold = search.results.last().is_some_and(|result| result.trial.load < 0.9 * load);
     let settle = (if cold { 5.0 } else { 3.0 } * memory).max(0.2 * shortest).min(length / 3.0);
-    let settle = if goes_on(search, load) { 0.0 } else { settle };
     let trial = make(search, Purpose::Measure, load, Ns::from_secs_f64(length));
     Some(Trial { settle: Ns::from_secs_f64(settle), ..trial })
 }
@@ -188,14 +186,6 @@ fn utmost(search: &Search, index: usize) -> Option<f64> {
         Limit::Share(allowed) => Some(UTMOST * most.rate / (1.0 - allowed)),
         Limit::Level(_) => None,
     }
-}
-
-/// Whether the last measurement was of about this load, so that this one goes on with the system as it is.
-fn goes_on(search: &Search, load: f64) -> bool {
-    let alike = |last: &TrialResult| {
-        last.trial.purpose == Purpose::Measure && (last.trial.load / load - 1.0).abs() < ALIKE
-    };
-    search.results.last().is_some_and(alike)
 }
 
 /// Where the last two measurements held with ease, below a load that failed: half of the way up to that. A model that one

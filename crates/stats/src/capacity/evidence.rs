@@ -22,6 +22,8 @@ pub(super) struct Evidence {
     pub(super) windows: Vec<Piece>,
     pub(super) all: f64,
     pub(super) sum: f64,
+    /// As `sum` of those near the limit.
+    pub(super) near: f64,
     /// Whether it only says that the share is at least what was seen: it was ended while things got worse.
     pub(super) least: bool,
 }
@@ -51,8 +53,8 @@ impl Evidence {
             }
             _ => windows,
         };
-        let (mut all, sum) =
-            windows.iter().fold((0.0, 0.0), |(all, sum), one| (all + one.all, sum + one.sum));
+        let total = |of: fn(&Piece) -> f64| -> f64 { windows.iter().map(of).sum() };
+        let (mut all, sum, near) = (total(|one| one.all), total(|one| one.sum), total(|one| one.near));
         if matches!(limit, Limit::Share(_)) && result.ended_early {
             all *= longer(result);
         }
@@ -61,6 +63,7 @@ impl Evidence {
             windows,
             all,
             sum,
+            near,
             least: result.ended_early,
         })
     }

@@ -59,6 +59,8 @@ pub(super) struct Fit {
     spread: Vec<f64>,
     /// Ratio to the allowed share far below the edge: operations that are bad whatever the load.
     floor: f64,
+    /// Share of operations that are near the limit whatever the load.
+    near_floor: f64,
     best: f64,
     least: f64,
     /// Rise of the logit (or logarithm) per relative rise of the load, at the edge.
@@ -88,6 +90,7 @@ impl Fit {
             measured: false,
             spread,
             floor: if matches!(limit, Limit::Share(_)) { FLOORS.0 } else { 0.0 },
+            near_floor: 0.0,
             best: 1.0,
             least: 0.0,
             slope: 20.0,
@@ -353,6 +356,13 @@ impl Fit {
     /// looked for too low.
     fn measure_floor(&mut self) {
         let Limit::Share(allowed) = self.limit else { return };
+        let floor = self.level_share(|trial| trial.sum, allowed) / allowed;
+        self.floor = floor.clamp(FLOORS.0, FLOORS.1);
+        self.near_floor = self.level_share(|trial| trial.near, allowed);
+    }
+
+    /// The share of what is counted in the trials below the edge, as far up as it stays level; 0 where too little was done there.
+    fn level_share(&self, of: fn(&Evidence) -> f64, allowed: f64) -> f64 {
         let below = |trial: &&Evidence| {
             !trial.least && trial.load < LEVEL * self.best && trial.load > 0.1 * self.best
         };
@@ -361,15 +371,14 @@ impl Fit {
         let (mut all, mut sum) = (0.0, 0.0);
         for trial in trials {
             // two counts, compared by what both together say of their rate
-            let rate = (sum + trial.sum) / (all + trial.all);
+            let rate = (sum + of(trial)) / (all + trial.all);
             let doubt = (rate * trial.all * (1.0 + trial.all / f64::max(all, 1.0))).sqrt();
-            if all * allowed > ENOUGH && trial.sum > sum / all * trial.all + SURE * doubt {
+            if all * allowed > ENOUGH && of(trial) > sum / all * trial.all + SURE * doubt {
                 break;
             }
-            (all, sum) = (all + trial.all, sum + trial.sum);
+            (all, sum) = (all + trial.all, sum + of(trial));
         }
-        let floor = if all * allowed > ENOUGH { sum / all / allowed } else { 0.0 };
-        self.floor = floor.clamp(FLOORS.0, FLOORS.1);
+        if all * allowed > ENOUGH { sum / all } else { 0.0 }
     }
 }
 

@@ -38,4 +38,4 @@ pub use finding::{
 };
 pub use search::{Proposal, Search};
 pub use settings::{Limit, Predicate, Role, Scale, Settings};
-pub use trial::{NEAR, Purpose, Reading, Trial, TrialResult, Window};
+pub use trial::{Purpose, Reading, Trial, TrialResult, Window, near};

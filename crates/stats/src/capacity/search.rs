@@ -16,6 +16,9 @@ pub enum Proposal {
     Done(Box<Finding>),
 }
 
+/// Rates that differ by less than this share are as good as the same.
+const BESIDE: f64 = 0.01;
+
 /// An adaptive search for the highest load at which all targets hold. See the module text.
 #[derive(Clone, Debug)]
 pub struct Search {
@@ -204,12 +207,14 @@ impl Search {
             .filter(proper)
             .map(|result| (result.trial.load, result.took().as_secs_f64(), !self.fails(result)))
             .collect();
-        // a longer trial that says the opposite from the other side takes away what a shorter one said
+        // a longer trial that says the opposite from the other side, or from beside it, takes away what a shorter one said: else
+        // the search would come ever closer to a load that held by chance, and never below it
+        let beside = if self.settings.scale == Scale::Rate { 1.0 + BESIDE } else { 1.0 };
         let stands = |(load, time, held): &&(f64, f64, bool)| {
             !trials.iter().any(|other| {
                 other.2 != *held
                     && other.1 > 1.5 * time
-                    && if *held { other.0 <= *load } else { other.0 >= *load }
+                    && if *held { other.0 <= *load * beside } else { other.0 >= *load / beside }
             })
         };
         let standing = |wanted: bool| trials.iter().filter(stands).filter(move |trial| trial.2 == wanted);

@@ -38,8 +38,15 @@ pub struct Trial {
     pub settle: Ns,
 }
 
-/// Share of a limit from which on an operation is near it.
-pub const NEAR: f64 = 2.0 / 3.0;
+/// Share of the way from what an operation takes at least to its limit, from which on it is near the limit.
+pub(super) const NEAR: f64 = 2.0 / 3.0;
+
+/// How slow an operation is that is near `limit`, of those that take `least` at least: what is on the way, or done elsewhere,
+/// whatever the load, brings none of them near.
+pub fn near(least: Ns, limit: Ns) -> Ns {
+    let least = least.min(limit);
+    Ns(least.0 + (NEAR * (limit.0 - least.0) as f64) as u64)
+}
 
 /// What one window says about one predicate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,7 +57,7 @@ pub enum Reading {
         of: u64,
         /// The bad ones among them.
         bad: u64,
-        /// Those that were slower than [`NEAR`] of the limit, the bad ones included: how they come in clumps tells how the bad
+        /// Those that were slower than [`near`] says, the bad ones included: how they come in clumps tells how the bad
         /// ones do. The same as `bad` where there is nothing between good and bad, as with errors.
         near: u64,
     },
@@ -61,12 +68,12 @@ pub enum Reading {
 }
 
 impl Reading {
-    /// Operations slower than `limit`. `unanswered` (timed out, failed, dropped) count as slower.
-    pub fn slower_than(limit: Ns, answered: &Histogram, unanswered: u64) -> Reading {
+    /// Operations slower than `limit`, of those that take `least` at least. `unanswered` (timed out, failed, dropped) count as
+    /// slower.
+    pub fn slower_than(limit: Ns, least: Ns, answered: &Histogram, unanswered: u64) -> Reading {
         let of = answered.count() + unanswered;
         let slower = |limit| answered.count_above(limit) + unanswered;
-        let near = Ns::from_secs_f64(NEAR * limit.as_secs_f64());
-        Reading::Share { of, bad: slower(limit), near: slower(near) }
+        Reading::Share { of, bad: slower(limit), near: slower(near(least, limit)) }
     }
 }
 

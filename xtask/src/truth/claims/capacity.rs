@@ -37,6 +37,7 @@ fn mmc(name: &'static str, servers: usize, mean: f64, limit: f64) -> Case {
 fn cases() -> Vec<Case> {
     let erlang = edge(0.01, 0.1, 32.0, |erlang| erlang_b(32, erlang));
     let hidden = Station { before: 4.0 * MS, ..Station::new(20, Service::Exponential(8.0 * MS), 60.0 * MS) };
+    let far = Station { before: 120.0 * MS, ..Station::new(8, Service::Exponential(5.0 * MS), 170.0 * MS) };
     let full = Station { places: Some(32), ..Station::new(32, Service::Exponential(20.0 * MS), 100.0) };
     vec![
         mmc("M/M/1, p99 of 2 ms", 1, 0.2, 2.0),
@@ -56,6 +57,13 @@ fn cases() -> Vec<Case> {
             station: hidden,
             allowed: 0.01,
             truth: edge(0.01, 1.0, 2500.0, |rate| mmc_slower(20, 8.0 * MS, rate, 56.0 * MS)),
+            seconds: 300,
+        },
+        Case {
+            name: "M/M/8 120 ms away, p99 of 170 ms",
+            station: far,
+            allowed: 0.01,
+            truth: edge(0.01, 1.0, 1600.0, |rate| mmc_slower(8, 5.0 * MS, rate, 50.0 * MS)),
             seconds: 300,
         },
         Case {

@@ -3,11 +3,12 @@
 use crate::args::CapacityArgs;
 use crate::exit::CliError;
 use crucible_core::threshold::{Measure, Subject, Threshold};
-use crucible_core::{Frame, Ns, Outcome, ScenarioId, StepId, WarmUp, units};
+use crucible_core::{Frame, Histogram, Ns, Outcome, ScenarioId, StepId, WarmUp, units};
 use crucible_plan::{Plan, Step, StepRole, Test};
 use crucible_record::Window;
 use crucible_schedule::{Curve, Load, LoadPhase, Pacing, Piece, Spacing};
 use crucible_stats::capacity::{self, Limit, Predicate, Reading, Scale, Trial};
+use std::cell::Cell;
 
 /// Users that open load may use at once: more than any system answers, so that the pool is never what gives way.
 const MOST_USERS: u64 = 20_000;
@@ -37,6 +38,16 @@ pub(super) struct Target {
 struct Reader {
     subject: Subject,
     what: What,
+    /// The fastest answer so far: what takes time whatever the load, on the way for example, is in it.
+    least: Cell<Option<Ns>>,
+}
+
+impl Reader {
+    /// The fastest answer so far, this one's among them.
+    fn least(&self, answered: &Histogram) -> Ns {
+        self.least.set(self.least.get().into_iter().chain(answered.min()).min());
+        self.least.get().unwrap_or_default()
+    }
 }
 
 enum What {
@@ -96,7 +107,7 @@ impl Target {
 
     fn push(&mut self, subject: Subject, what: What, predicate: Predicate) {
         self.predicates.push(predicate);
-        self.readers.push(Reader { subject, what });
+        self.readers.push(Reader { subject, what, least: Cell::default() });
     }
 
     fn add(&mut self, threshold: &Threshold) {
@@ -194,7 +205,9 @@ impl Target {
             let of = frame.of(Outcome::Ok) + bad;
             match reader.what {
                 _ if of == 0 => Reading::Missing,
-                What::Slower(limit) => Reading::slower_than(limit, &frame.response, bad),
+                What::Slower(limit) => {
+                    Reading::slower_than(limit, reader.least(&frame.response), &frame.response, bad)
+                }
                 What::Errors => Reading::Share { of, bad, near: bad },
                 What::Mean => {
                     frame.response.mean().map_or(Reading::Missing, |mean| Reading::Level(mean.as_secs_f64()))

@@ -6,9 +6,10 @@
 //! Clumping Heuristic", 1989, chapter A), so that operations near the limit, of which there are several times as many, come in
 //! clumps of the same size: over the queues of the claims within a third.
 
+use super::super::Limit;
 use super::super::evidence::{Evidence, Piece};
 use super::super::noise::{Noise, long_run};
-use super::super::{Limit, NEAR};
+use super::super::trial::NEAR;
 use super::{BEND, Fit, extremes, growth, logistic};
 
 /// Clumps of operations that make one degree of freedom: their sizes vary as exponential ones do.
@@ -16,12 +17,17 @@ const CLUMPS: f64 = 0.9;
 /// Variance of the logarithm of what clumps near the limit say of those beyond it, halved: as much as this many degrees of
 /// freedom leave open, inverted.
 const MODEL: f64 = 0.03;
+/// By so much over their number the size of few clumps is taken to be larger than they tell of themselves, as a share: a search
+/// whose clumps were small by chance would seem sure.
+const FEW: f64 = 2.0;
 /// Least degrees of freedom.
 const FREEDOM: f64 = 5.0;
 /// Operations near the limit tell more than bad ones if there are so many times as many, and tell of the queue's upper end if they
 /// are no more than this share at the edge.
 const MORE: f64 = 1.5;
 const UPPER: f64 = 0.4;
+/// Operations that are near the limit whatever the load come one by one: they may be this share of those near it at the edge.
+const IDLE: f64 = 0.5;
 /// Windows that tell how much they vary.
 const WINDOWS: f64 = 8.0;
 
@@ -76,11 +82,16 @@ impl Fit {
             let expected = self.expected(trial.load);
             let scale = self.scale(expected).0;
             stretches.push(residuals(&trial.windows, |one| one.sum, expected, scale));
-            told += self.tells(trial);
+            // what was seen, without what a trial that was cut short is taken for
+            told += self.tells(trial) * amount(trial) / trial.all;
         }
         let noise = long_run(&stretches).filter(|noise| noise.windows >= WINDOWS)?;
         // operations that are always bad vary less than those in clumps, and hide how much those vary
         let variance = noise.variance / (1.0 - self.floor).powi(3);
+        let variance = match self.limit {
+            Limit::Share(_) => variance * (1.0 + FEW / (told / variance).max(1.0)),
+            Limit::Level(_) => variance,
+        };
         Some(Variation { noise: Noise { variance, ..noise }, told, open: 0.0 })
     }
 
@@ -91,10 +102,10 @@ impl Fit {
         let count =
             |of: fn(&Piece) -> f64| -> f64 { trials.iter().flat_map(|trial| &trial.windows).map(of).sum() };
         let seen = count(|one| one.near);
-        let amount = |trial: &Evidence| -> f64 { trial.windows.iter().map(|one| one.all).sum() };
         let amounts: Vec<(f64, f64)> = trials.iter().map(|trial| (trial.load, amount(trial))).collect();
         let level = self.level(&amounts, seen);
-        if seen <= MORE * count(|one| one.sum) || self.share_near(level, self.best) > UPPER {
+        let edge = self.share_near(level, self.best);
+        if seen <= MORE * count(|one| one.sum) || edge > UPPER || self.near_floor > IDLE * edge {
             return None;
         }
         let (mut stretches, mut told) = (Vec::new(), 0.0);
@@ -131,6 +142,11 @@ impl Fit {
     }
 }
 
+/// What the windows of a trial are of.
+fn amount(trial: &Evidence) -> f64 {
+    trial.windows.iter().map(|one| one.all).sum()
+}
+
 /// Per window what was counted beyond what is expected, in units of the standard deviation of counts of this variance each.
 fn residuals(windows: &[Piece], of: fn(&Piece) -> f64, expected: f64, variance: f64) -> Vec<f64> {
     windows.iter().map(|one| (of(one) - one.all * expected) / (one.all * variance).sqrt()).collect()
@@ -143,12 +159,12 @@ mod tests {
     use crate::queues::{Running, Service, Station};
     use crucible_core::Ns;
 
-    /// What three minutes at the edge of eight workers of 10 ms say of the overdispersion, from near the limit of 100 ms and from
-    /// beyond it.
-    fn both(seed: u64) -> Option<(f64, f64)> {
+    /// What three minutes at the edge of eight workers of 10 ms, so many seconds away, say of the overdispersion, from near the
+    /// limit of 100 ms more and from beyond it.
+    fn both(away: f64, seed: u64) -> Option<(f64, f64)> {
         let (settle, length) = (Ns::from_secs(10), Ns::from_secs(190));
         let trial = Trial { number: 1, purpose: Purpose::Measure, load: 749.0, length, settle };
-        let station = Station::new(8, Service::Exponential(0.010), 0.100);
+        let station = Station { before: away, ..Station::new(8, Service::Exponential(0.010), away + 0.100) };
         let result = Running::new(station, seed, 1.0).trial(trial, |_| false);
         let limit = Limit::Share(0.01);
         let fit = Fit::new(limit, vec![Evidence::of(&result, 0, limit, Scale::Rate)?], None)?;
@@ -157,7 +173,13 @@ mod tests {
 
     #[test]
     fn operations_near_the_limit_tell_the_size_of_clumps_better_than_the_bad_ones() {
-        let found: Vec<(f64, f64)> = (0..40).filter_map(both).collect();
+        told_better_beside_the_limit(0.0);
+        // most of the time is spent on the way, and all of that lies beyond two thirds of the limit
+        told_better_beside_the_limit(0.4);
+    }
+
+    fn told_better_beside_the_limit(away: f64) {
+        let found: Vec<(f64, f64)> = (0..40).filter_map(|seed| both(away, seed)).collect();
         assert!(found.len() >= 36, "{}", found.len());
         let logs = |of: fn(&(f64, f64)) -> f64| -> (f64, f64) {
             let logs: Vec<f64> = found.iter().map(|one| of(one).ln()).collect();
@@ -166,8 +188,8 @@ mod tests {
             (mean.exp(), square.sqrt())
         };
         let (near, beyond) = (logs(|one| one.0), logs(|one| one.1));
-        assert!(near.1 < 0.8 * beyond.1, "{near:?} {beyond:?}");
+        assert!(near.1 < 0.8 * beyond.1, "{away}: {near:?} {beyond:?}");
         // 661 of bad ones in 100 minutes
-        assert!((near.0 / 661.0).ln().abs() < 0.5, "{near:?} {beyond:?}");
+        assert!((near.0 / 661.0).ln().abs() < 0.5, "{away}: {near:?} {beyond:?}");
     }
 }
