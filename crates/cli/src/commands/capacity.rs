@@ -197,7 +197,7 @@ fn search_with<P: crucible_core::Protocol>(
                 if let Answer::Edge(edge) = &finding.answer {
                     finding.remarks.extend(blame.of(edge, &conductor.plan().steps));
                 }
-                finding.remarks.extend(again.remarks());
+                finding.remarks.extend(again.remark());
                 return Ok(Found { finding: *finding, invalid: None });
             }
             Proposal::Trial(trial) => trial,

@@ -19,6 +19,10 @@ const EASE: f64 = 0.5;
 /// An overload, as a multiple of the lowest load that failed, and the least one that shows what is done at most.
 const OVERLOAD: f64 = 1.4;
 const CLEARLY: f64 = 1.1;
+/// Least ratio of what failed to what held for which no overload is made yet, and the share of a load that is done at most where
+/// it is more than can be done.
+const WIDE: f64 = 2.0;
+const BEHIND: f64 = 0.85;
 /// Where an edge is looked for first, as a share of what the system does at most, and the most that is worth a measurement beside
 /// what may be bad.
 const BELOW: f64 = 0.93;
@@ -119,13 +123,20 @@ fn recover(search: &Search) -> Option<Trial> {
     Some(Trial { settle: Ns::ZERO, ..make(search, Purpose::Recover, load, search.settings.patience) })
 }
 
-/// Once, where growing has not shown how much the system does at most, and it has recovered from all that it was put to.
+/// Once, where growing has not shown how much the system does at most, and it has recovered from all that it was put to. Not
+/// before it is known about where that lies: much more would take long to recover from, and be more than we can put on.
 fn overload(search: &Search) -> Option<Trial> {
     let known = search.overloaded || Ceiling::of(&search.results, search.settings.scale).is_some();
-    let (_, failed) = search.bracket();
-    let load = search.snap(OVERLOAD * failed?);
+    let (held, failed) = search.bracket();
+    let failed = failed?;
+    // what failed may have been more than can be done already, ended too soon to tell how much that is
+    let behind = |one: &TrialResult| {
+        one.trial.load == failed && one.achieved().is_some_and(|done| done < BEHIND * failed)
+    };
+    let behind = search.results.iter().any(behind);
+    let load = search.snap(if behind { failed } else { OVERLOAD * failed });
     let sound = search.settings.scale == Scale::Rate && search.extra.stuck_at().is_none();
-    let apt = sound && !known && load > failed? * CLEARLY;
+    let apt = sound && !known && failed <= WIDE * held? && (behind || load > failed * CLEARLY);
     apt.then(|| make(search, Purpose::Overload, load, short(search)))
 }
 

@@ -178,17 +178,27 @@ impl Fit {
         }
     }
 
-    /// The same where not one operation was bad in any trial: the chance that none was at this load and above although at
-    /// least the allowed share of them should have been, in clumps as large as is assumed where none are seen. The line says
-    /// nothing there: its edge lies somewhere far above.
+    /// The same where no trial missed the target by more than chance: a bound on the chance that so few were bad at this load and
+    /// above although at least the allowed share of them should have been, in clumps as large as is assumed where none are seen
+    /// (Chernoff's, of a Poisson count). The line says nothing there: its edge lies somewhere far above, and a few that were bad,
+    /// as when a trial was cut short, would bend it anywhere.
     fn unseen(&self, load: f64) -> Option<f64> {
         let Limit::Share(allowed) = self.limit else { return None };
-        if self.trials.iter().any(|trial| trial.sum > 0.0) {
+        let missed = |trial: &Evidence| {
+            let due = trial.all * allowed;
+            trial.sum > due + 3.0 * due.sqrt() + 3.0
+        };
+        if self.trials.iter().any(missed) {
             return None;
         }
-        let above = self.trials.iter().filter(|trial| trial.load >= load);
-        let due: f64 = above.map(|trial| trial.all * allowed / COUNTS.1).sum();
-        Some((-due).exp())
+        let above = || self.trials.iter().filter(|trial| trial.load >= load);
+        let due = above().map(|trial| trial.all).sum::<f64>() * allowed / COUNTS.1;
+        let seen = above().map(|trial| trial.sum).sum::<f64>() / COUNTS.1;
+        if seen >= due {
+            return Some(1.0);
+        }
+        let both = if seen > 0.0 { seen * (due / seen).ln() } else { 0.0 };
+        Some((seen - due + both).exp())
     }
 
     /// Half of the negative quasi-log-likelihood ratio at this edge with the best slope there, and that slope.

@@ -1,6 +1,7 @@
 //! From what is known to what is said.
 
 use super::crisp::crisp;
+use super::evidence::Ceiling;
 use super::known::Known;
 use super::{
     Answer, Confidence, CurvePoint, Edge, Finding, Knee, Purpose, Recovery, Role, Scale, Search, Shape,
@@ -191,6 +192,10 @@ fn remarks(search: &Search, answer: &Answer) -> Vec<String> {
         }
         if !edge.high.is_finite() || edge.low <= 0.0 {
             remarks.push("the interval is open: there was no time to close it".to_owned());
+        }
+        let unseen = search.passed_over && Ceiling::of(&search.results, search.settings.scale).is_none();
+        if unseen && crisp(search).is_none_or(|found| !found.closed(search.settings.scale)) {
+            remarks.push("how much is done at most was not seen: the interval may reach far down".to_owned());
         }
     }
     if let (Answer::NoEdge { highest }, true) = (answer, search.left() < search.settings.shortest) {

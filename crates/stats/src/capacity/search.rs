@@ -33,6 +33,8 @@ pub struct Search {
     pub(super) stuck: u32,
     /// Whether it was tried what the system does at most.
     pub(super) overloaded: bool,
+    /// Whether that could not be put on.
+    pub(super) passed_over: bool,
     /// How the extra passes stand.
     pub(super) extra: super::extra::Extra,
     next: Option<Trial>,
@@ -56,6 +58,7 @@ impl Search {
             unwell: false,
             stuck: 0,
             overloaded: false,
+            passed_over: false,
             extra: super::extra::Extra::default(),
             next: None,
         };
@@ -79,7 +82,9 @@ impl Search {
 
     /// Goes on without an overload that could not be put on.
     pub fn pass_over(&mut self) {
-        self.overloaded = true;
+        (self.overloaded, self.passed_over) = (true, true);
+        // what was put on in vain is still to go
+        self.unwell = true;
         self.next = design::next(self);
     }
 
@@ -207,19 +212,22 @@ impl Search {
             .filter(proper)
             .map(|result| (result.trial.load, result.took().as_secs_f64(), !self.fails(result)))
             .collect();
-        // a longer trial that says the opposite from the other side, or from beside it, takes away what a shorter one said: else
-        // the search would come ever closer to a load that held by chance, and never below it
-        let beside = if self.settings.scale == Scale::Rate { 1.0 + BESIDE } else { 1.0 };
-        let stands = |(load, time, held): &&(f64, f64, bool)| {
+        // a longer trial that says the opposite from the other side takes away what a shorter one said
+        let stands = |(load, time, held): &(f64, f64, bool), beside: f64| {
             !trials.iter().any(|other| {
                 other.2 != *held
                     && other.1 > 1.5 * time
                     && if *held { other.0 <= *load * beside } else { other.0 >= *load / beside }
             })
         };
-        let standing = |wanted: bool| trials.iter().filter(stands).filter(move |trial| trial.2 == wanted);
-        let held = standing(true).map(|trial| trial.0).reduce(f64::max);
-        let failed = standing(false).map(|trial| trial.0).reduce(f64::min);
+        let all = |wanted: bool, beside: f64| {
+            let standing = trials.iter().filter(move |one| one.2 == wanted && stands(one, beside));
+            standing.map(|trial| trial.0).reduce(if wanted { f64::max } else { f64::min })
+        };
+        // and one from beside it: else the search would come ever closer to a load that held by chance, and never below it. But
+        // not the last one of its kind, without which the search would begin anew
+        let near = if self.settings.scale == Scale::Rate { 1.0 + BESIDE } else { 1.0 };
+        let (held, failed) = (all(true, near).or(all(true, 1.0)), all(false, near).or(all(false, 1.0)));
         (held, failed)
     }
 

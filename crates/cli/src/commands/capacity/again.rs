@@ -7,10 +7,13 @@ use crucible_stats::capacity::{Purpose, Scale, Search, Trial};
 /// A trial in which we were late says nothing and is made again; after so many in a row the search ends.
 const MOST_LATE: u32 = 4;
 
-/// While the load still grows, so many in a row are enough to grow by less, and so often. An overload is given up after so many: it
-/// may be that this machine cannot make so much, or that something else ran just then.
+/// While the load still grows, so many in a row are enough to grow by less, and so often. An overload, and what is to break the
+/// system, are given up after so many: it may be that this machine cannot make so much, or that something else ran just then.
 const LATE_ABOVE: u32 = 2;
 const CAPS: usize = 3;
+
+/// More than a search raises the load by from one trial to the next in looking for what breaks the system.
+const STEP: f64 = 1.12;
 
 /// Between the seeds of a trial and of its repetition: more than there are trials.
 const AGAIN: u64 = 1_000_000;
@@ -24,8 +27,6 @@ pub(super) struct Repetitions {
     held: f64,
     /// Where growing ended for us, the last one last.
     capped: Vec<String>,
-    /// Why no overload could be put on.
-    no_overload: Option<String>,
 }
 
 impl Repetitions {
@@ -52,16 +53,26 @@ impl Repetitions {
     ) -> Option<String> {
         self.late += 1;
         let why = format!("at {} the load generator was late: {why}", tell::load(trial.load, scale));
-        if trial.purpose == Purpose::Overload {
-            if self.late >= LATE_ABOVE {
-                self.no_overload = Some(why);
+        let twice = self.late >= LATE_ABOVE;
+        match trial.purpose {
+            Purpose::Overload if twice => {
+                out::note(&format!("{why}; on without it"));
                 self.late = 0;
                 search.pass_over();
+                return None;
             }
-            return None;
+            // the capacity stands, whatever breaks the system
+            Purpose::Break if twice => {
+                out::note(&format!("{why}; no further"));
+                self.capped.push(format!("no breaking point was looked for there: {why}"));
+                self.late = 0;
+                search.cap(trial.load / STEP);
+                return None;
+            }
+            _ => {}
         }
         let grows = trial.purpose == Purpose::Grow && self.held > 0.0;
-        if self.late >= LATE_ABOVE && grows && self.capped.len() < CAPS {
+        if twice && grows && self.capped.len() < CAPS {
             // what held stands; how far the generator goes lies in between
             let most = (self.held * trial.load).sqrt();
             out::note(&format!("{why}; not beyond {}", tell::load(most, scale)));
@@ -78,12 +89,57 @@ impl Repetitions {
     }
 
     /// What is to be kept in mind of it.
-    pub(super) fn remarks(mut self) -> Vec<String> {
-        let overload = self.no_overload.map(|why| {
-            format!(
-                "what the system does at most is not known, so that the interval may reach far down: {why}"
-            )
-        });
-        self.capped.pop().into_iter().chain(overload).collect()
+    pub(super) fn remark(mut self) -> Option<String> {
+        self.capped.pop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crucible_core::Ns;
+    use crucible_stats::capacity::{Limit, Predicate, Settings};
+
+    fn search() -> Search {
+        let target = Predicate::target("p99", Limit::Share(0.01));
+        Search::new(Settings::new(Scale::Rate, vec![target])).unwrap()
+    }
+
+    fn trial(purpose: Purpose, load: f64) -> Trial {
+        Trial { number: 7, purpose, load, length: Ns::from_secs(5), settle: Ns::from_secs(1) }
+    }
+
+    #[test]
+    fn a_trial_is_made_again_with_other_arrivals_and_four_times_at_most() {
+        let (mut again, mut search) = (Repetitions::default(), search());
+        let one = trial(Purpose::Measure, 750.0);
+        let mut turns = vec![again.turn(&one)];
+        for _ in 1..MOST_LATE {
+            assert_eq!(again.late(&mut search, &one, "late", Scale::Rate), None);
+            turns.push(again.turn(&one));
+        }
+        turns.dedup();
+        assert_eq!(turns.len(), 4);
+        let ends = again.late(&mut search, &one, "late", Scale::Rate).unwrap();
+        assert!(
+            ends.contains("at 750/s the load generator was late") && ends.contains("bottleneck"),
+            "{ends}"
+        );
+        again.in_time(&one, false);
+        assert_eq!(again.turn(&one), 7);
+    }
+
+    #[test]
+    fn what_is_only_to_show_more_is_given_up_after_two() {
+        for (purpose, remark) in [(Purpose::Overload, None), (Purpose::Break, Some("no breaking point"))] {
+            let (mut again, mut search) = (Repetitions::default(), search());
+            let one = trial(purpose, 1_100.0);
+            for turn in 0..5 {
+                assert_eq!(again.late(&mut search, &one, "late", Scale::Rate), None, "{turn}");
+            }
+            let told = again.remark();
+            assert_eq!(told.is_some(), remark.is_some());
+            assert!(told.unwrap_or_default().contains(remark.unwrap_or_default()));
+        }
     }
 }
