@@ -5,8 +5,9 @@ pub(super) fn why(id: &str) -> Option<&'static str> {
     Some(match id {
         "T14" => {
             "the bound in brackets is the 95th percentile of who knows where the edge lies and spends all 300 s there; a search \
-             has to find it first, and the slow station has the fewest independent moments in that time. How often intervals \
-             hold is known to 1.3 points from 300 searches: of eight rows of exactly 95 % one is outside 93-97 % by chance"
+             has to find it first. How often intervals hold is known to 1.3 points from 300 searches: of nine rows of exactly 95 % \
+             one is outside 93-97 % by chance. Where it is more, the few clumps of a slow queue are taken for larger than they \
+             are: such intervals are wider than need be"
         }
         "T17" => {
             "who knows both levels and the scatter, and that there is one change, places it within one run in the share told in \
