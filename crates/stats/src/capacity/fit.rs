@@ -10,6 +10,7 @@
 
 use super::Limit;
 use super::evidence::{Ceiling, Evidence};
+use super::trial::beyond_chance;
 use crate::special::beta_inc;
 
 mod clumps;
@@ -59,8 +60,6 @@ pub(super) struct Fit {
     spread: Vec<f64>,
     /// Ratio to the allowed share far below the edge: operations that are bad whatever the load.
     floor: f64,
-    /// Share of operations that are near the limit whatever the load.
-    near_floor: f64,
     best: f64,
     least: f64,
     /// Rise of the logit (or logarithm) per relative rise of the load, at the edge.
@@ -90,7 +89,6 @@ impl Fit {
             measured: false,
             spread,
             floor: if matches!(limit, Limit::Share(_)) { FLOORS.0 } else { 0.0 },
-            near_floor: 0.0,
             best: 1.0,
             least: 0.0,
             slope: 20.0,
@@ -184,11 +182,7 @@ impl Fit {
     /// as when a trial was cut short, would bend it anywhere.
     fn unseen(&self, load: f64) -> Option<f64> {
         let Limit::Share(allowed) = self.limit else { return None };
-        let missed = |trial: &Evidence| {
-            let due = trial.all * allowed;
-            trial.sum > due + 3.0 * due.sqrt() + 3.0
-        };
-        if self.trials.iter().any(missed) {
+        if self.trials.iter().any(|trial| beyond_chance(trial.sum, trial.all * allowed)) {
             return None;
         }
         let above = || self.trials.iter().filter(|trial| trial.load >= load);
@@ -368,7 +362,6 @@ impl Fit {
         let Limit::Share(allowed) = self.limit else { return };
         let floor = self.level_share(|trial| trial.sum, allowed) / allowed;
         self.floor = floor.clamp(FLOORS.0, FLOORS.1);
-        self.near_floor = self.level_share(|trial| trial.near, allowed);
     }
 
     /// The share of what is counted in the trials below the edge, as far up as it stays level; 0 where too little was done there.

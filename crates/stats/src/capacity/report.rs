@@ -129,6 +129,11 @@ fn broken(search: &Search) -> Option<Edge> {
         .map(|known| edge(search, &known, Role::Breaking))
 }
 
+/// Whether the edge is known from its two sides alone.
+fn exact(search: &Search) -> bool {
+    crisp(search).is_some_and(|found| found.closed(search.settings.scale))
+}
+
 /// How close the truth is to the estimate, in a number and in words.
 fn confidence(search: &Search, answer: &Answer, known: Option<&Known>) -> Option<Confidence> {
     let (Answer::Edge(edge), Some(known)) = (answer, known) else { return None };
@@ -136,10 +141,9 @@ fn confidence(search: &Search, answer: &Answer, known: Option<&Known>) -> Option
         Scale::Rate => (edge.estimate * 0.98, edge.estimate * 1.02),
         Scale::Users => (edge.estimate, edge.estimate + 1.0),
     };
-    let exact = crisp(search).is_some_and(|found| found.closed(search.settings.scale));
     let told = (known.below(beside.1) - known.below(beside.0)).clamp(0.0, 1.0);
     // every window of both sides says so
-    let probability = if exact { told.max(0.99) } else { told };
+    let probability = if exact(search) { told.max(0.99) } else { told };
     let words = match probability {
         _ if search.stuck > 0 => "low: the system did not recover",
         p if p >= 0.9 => "high",
@@ -194,7 +198,7 @@ fn remarks(search: &Search, answer: &Answer) -> Vec<String> {
             remarks.push("the interval is open: there was no time to close it".to_owned());
         }
         let unseen = search.passed_over && Ceiling::of(&search.results, search.settings.scale).is_none();
-        if unseen && crisp(search).is_none_or(|found| !found.closed(search.settings.scale)) {
+        if unseen && !exact(search) {
             remarks.push("how much is done at most was not seen: the interval may reach far down".to_owned());
         }
     }

@@ -2,6 +2,7 @@
 
 use super::crisp::crisp;
 use super::known::Known;
+use super::trial::beyond_chance;
 use super::{
     Finding, Limit, Predicate, Progress, Purpose, Role, Scale, Settings, Trial, TrialResult, design, report,
 };
@@ -227,8 +228,8 @@ impl Search {
         // and one from beside it: else the search would come ever closer to a load that held by chance, and never below it. But
         // not the last one of its kind, without which the search would begin anew
         let near = if self.settings.scale == Scale::Rate { 1.0 + BESIDE } else { 1.0 };
-        let (held, failed) = (all(true, near).or(all(true, 1.0)), all(false, near).or(all(false, 1.0)));
-        (held, failed)
+        let last = |wanted: bool| all(wanted, near).or(all(wanted, 1.0));
+        (last(true), last(false))
     }
 
     /// Whether a target was missed by more than a handful of operations.
@@ -240,8 +241,8 @@ impl Search {
             one.role == Role::Target
                 && match one.limit {
                     Limit::Share(allowed) => result.ratio(index, one).is_some_and(|ratio| {
-                        let all = result.amount(index) * allowed;
-                        all * ratio > all + 3.0 * all.sqrt() + 3.0
+                        let may = result.amount(index) * allowed;
+                        beyond_chance(may * ratio, may)
                     }),
                     Limit::Level(_) => result.ratio(index, one).is_some_and(|ratio| ratio > 1.0),
                 }

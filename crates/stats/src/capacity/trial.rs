@@ -48,6 +48,11 @@ pub fn near(least: Ns, limit: Ns) -> Ns {
     Ns(least.0 + (NEAR * (limit.0 - least.0) as f64) as u64)
 }
 
+/// Whether of operations of which so many may be bad more are than chance explains, and more than a handful.
+pub(super) fn beyond_chance(bad: f64, may: f64) -> bool {
+    bad > may + 3.0 * may.sqrt() + 3.0
+}
+
 /// What one window says about one predicate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reading {

@@ -105,7 +105,8 @@ impl Fit {
         let amounts: Vec<(f64, f64)> = trials.iter().map(|trial| (trial.load, amount(trial))).collect();
         let level = self.level(&amounts, seen);
         let edge = self.share_near(level, self.best);
-        if seen <= MORE * count(|one| one.sum) || edge > UPPER || self.near_floor > IDLE * edge {
+        let idle = self.level_share(|trial| trial.near, allowed);
+        if seen <= MORE * count(|one| one.sum) || edge > UPPER || idle > IDLE * edge {
             return None;
         }
         let (mut stretches, mut told) = (Vec::new(), 0.0);
