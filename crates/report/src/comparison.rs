@@ -58,6 +58,15 @@ fn percent(ratio: f64) -> String {
     format!("{:+.1}%", (ratio - 1.0) * 100.0)
 }
 
+/// The interval of the ratio; where no events were seen in either arm it is any.
+fn interval(row: &Row) -> String {
+    let said = row.interval.filter(|interval| interval.low > 0.0 || interval.high.is_finite());
+    said.map_or("-".into(), |interval| {
+        let high = if interval.high.is_finite() { percent(interval.high) } else { "?".into() };
+        format!("{} to {high}", percent(interval.low))
+    })
+}
+
 fn verdict(row: &Row) -> String {
     match &row.verdict {
         Verdict::Different(Change::Better) => "better".into(),
@@ -70,7 +79,7 @@ fn verdict(row: &Row) -> String {
 fn more(needs: &Needs) -> String {
     match (needs.lack, needs.seconds) {
         (Lack::Evidence, _) => ": nothing measured".into(),
-        (_, Some(seconds)) => format!(", {} more an arm", Ns::from_secs(seconds.ceil() as u64)),
+        (_, Some(seconds)) => format!(", {} more", whole(seconds)),
         (Lack::Units, None) => match needs.units {
             Some(more) => format!(": {more} more needed"),
             None => ": too few".into(),
@@ -79,6 +88,11 @@ fn more(needs: &Needs) -> String {
         (Lack::Precision, None) => ": too unsteady".into(),
         (Lack::Starts, None) => ": started once".into(),
     }
+}
+
+/// Seconds, rounded up.
+fn whole(seconds: f64) -> Ns {
+    Ns::from_secs(seconds.ceil() as u64)
 }
 
 fn unit(unit: Unit) -> &'static str {
@@ -125,6 +139,10 @@ pub fn text(compared: &Compared) -> Vec<String> {
     ];
     lines.extend(table(compared));
     lines.push(String::new());
+    let waits = |row: &Row| matches!(row.verdict, Verdict::Undecided(Needs { seconds: Some(_), .. }));
+    if comparison.metrics.iter().any(waits) {
+        lines.push("  more: how much longer each arm would have to be loaded for a decision".into());
+    }
     if let Some(seen) = smallest(comparison) {
         lines.push(format!("  a difference of {seen} in the median response time would have been seen"));
     }
@@ -152,15 +170,12 @@ fn wrapped(begin: &str, indent: usize, text: &str) -> Vec<String> {
 fn table(compared: &Compared) -> Vec<String> {
     let heading = ["", "A", "B", "B to A", "95 % interval"].map(str::to_owned);
     let cells = |row: &Row| {
-        let interval = row.interval.map_or("-".into(), |i| {
-            format!("{} to {}", percent(i.low), if i.high.is_finite() { percent(i.high) } else { "?".into() })
-        });
         [
             metric(compared, &row.metric),
             value(compared, row, row.a),
             value(compared, row, row.b),
             row.ratio.map_or("-".into(), percent),
-            interval,
+            interval(row),
         ]
     };
     let rows: Vec<([String; 5], String)> =
@@ -207,14 +222,13 @@ pub fn markdown(compared: &Compared) -> Vec<String> {
         "|---|---:|---:|---:|---:|---|---:|".into(),
     ];
     for row in &comparison.metrics {
-        let interval =
-            row.interval.map_or("-".into(), |i| format!("{} to {}", percent(i.low), percent(i.high)));
         lines.push(format!(
-            "| {} | {} | {} | {} | {interval} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} |",
             cell(&metric(compared, &row.metric)),
             value(compared, row, row.a),
             value(compared, row, row.b),
             row.ratio.map_or("-".into(), percent),
+            interval(row),
             verdict(row),
             row.detectable.map_or("-".into(), units::show_share),
         ));
@@ -326,8 +340,8 @@ fn recommendations(compared: &Compared) -> Vec<String> {
     });
     if let Some((seconds, name)) = longest.max_by(|a, b| a.0.total_cmp(&b.0)) {
         lines.push(format!(
-            "- {:.0} s more an arm would decide what is undecided ({name} takes longest).",
-            seconds
+            "- {} more an arm would decide what is undecided ({name} takes longest).",
+            whole(seconds)
         ));
     }
     if lines.is_empty() {

@@ -1,8 +1,11 @@
 //! Laws that every format keeps, and what each of them looks like.
 
+use crate::comparison::{self, Compared};
 use crate::fixture::{self, Fixture};
 use crate::text::is_unsafe;
 use crate::{FORMATS, Options, Report, find, swallowed};
+use crucible_stats::compare::{Evidence, Settings, compare};
+use crucible_stats::processes::{Process, pairs};
 
 fn text(name: &str, fixture: &Fixture) -> String {
     find(name).unwrap().text(&fixture.report())
@@ -242,5 +245,25 @@ fn rounded(value: &serde_json::Value) -> String {
         (Some(number), _) => format!("{number:.0}"),
         (_, Some(list)) => list.iter().map(rounded).collect::<Vec<_>>().join(" to "),
         _ => value.to_string(),
+    }
+}
+
+/// Two live systems of known truth, compared for as long as `count` slices of a second.
+fn compared(count: usize, slower: f64) -> Compared {
+    let evidence = Evidence::interleaved(pairs(Process::Exponential, 200.0, count, 1.0, slower, 5));
+    let settings = Settings { self_checks: 20, ..Settings::default() };
+    let comparison = compare(&evidence, &settings).unwrap();
+    let arms = ["http://old", "http://new"].map(str::to_owned);
+    Compared { test: "load".into(), arms, gauges: Vec::new(), comparison }
+}
+
+#[test]
+fn comparisons_look_as_they_should() {
+    for (name, count, slower) in [("compared", 60, 1.1), ("compared_in_a_hurry", 8, 1.0)] {
+        let compared = compared(count, slower);
+        let text = comparison::text(&compared);
+        assert!(text.iter().all(|line| line.chars().count() <= 80), "{text:#?}");
+        insta::assert_snapshot!(name, text.join("\n"));
+        insta::assert_snapshot!(format!("{name}_md"), comparison::markdown(&compared).join("\n"));
     }
 }

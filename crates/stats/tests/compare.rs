@@ -172,6 +172,12 @@ fn what_samples_do_not_carry_is_undecided_and_says_what_it_needs() {
     let Verdict::Undecided(needs) = row.verdict else { panic!("{row:?}") };
     assert_eq!((needs.lack, needs.seconds), (Lack::Precision, needs.units.map(|units| units as f64)));
     assert!(row.detectable.unwrap() > 0.05);
+    // no errors in some hundred operations of an arm say little of one in a thousand, and how much less than they might
+    let row = found.of(&Metric::Errors).unwrap();
+    let Verdict::Undecided(needs) = row.verdict else { panic!("{row:?}") };
+    assert_eq!((row.a, row.b, needs.lack), (0.0, 0.0, Lack::Samples));
+    let (may, seconds) = (-(0.5 * quick().alpha).ln() / 0.001, needs.seconds.unwrap());
+    assert!((50.0 * (12.0 + seconds) / may - 1.0).abs() < 0.15, "{seconds} s more for {may} operations");
     // nothing at all, and a single pair
     let empty = of(&Evidence::interleaved(vec![Pair { a: idle(), b: idle(), round: 0 }; 3]), &quick());
     assert!(empty.metrics.iter().all(|row| !matches!(row.verdict, Verdict::Different(_))));

@@ -192,6 +192,9 @@ fn settle_one(found: &Found, adjusted_p: f64, family: f64, arms: &Arms, settings
         Verdict::Different(if worse { Change::Worse } else { Change::Better })
     } else if known.start_spread > 0.0 {
         Verdict::Undecided(needs(Lack::Starts, f64::INFINITY, arms))
+    } else if let Some(size) = known.negligible.filter(|_| found.a + found.b == 0.0) {
+        // none seen: what that excludes shrinks as the evidence grows
+        Verdict::Undecided(needs(Lack::Samples, size / settings.error_margin, arms))
     } else {
         let distance = ratio.map_or(f64::NAN, |ratio| ratio.ln().abs());
         let to_differ = ((log_width + power) / distance).powi(2);
