@@ -200,7 +200,8 @@ fn split_address<'t>(
         }
         _ => {
             let Some(target) = &context.target else {
-                let hint = "give the plan a `target: http://HOST:PORT`, or write a whole URL";
+                let hint = "give the plan a `target: http://HOST:PORT`, or the `ground` that it starts, or \
+                            write a whole URL";
                 fields.error(key, format!("{text:?} is a path, and the plan has no target"), hint);
                 return None;
             };
