@@ -191,6 +191,7 @@ pub(crate) fn carried(survey: &Survey<'_>) -> Vec<Carried> {
         let status = match capacity.bounds() {
             Some((low, _)) if low >= load => Status::Yes,
             Some((_, high)) if high < load => Status::No,
+            None if matches!(capacity.answer, found::Answer::Invalid(_)) => Status::Invalid,
             _ => Status::NotDecided,
         };
         let bounds = capacity.bounds().map_or(String::new(), |(low, high)| {

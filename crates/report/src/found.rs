@@ -1,6 +1,7 @@
 //! A capacity as it stands in a record: the finding of `crucible capacity`, read back. The text is foreign.
 
 use crate::Report;
+use crucible_analysis::Verdict;
 use crucible_core::units::{group, show_number};
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ pub(crate) enum Answer {
     NoEdge(f64),
     NeverHeld(String),
     Unknown(String),
+    /// The search was not valid: whatever figures it came to say nothing. Why.
+    Invalid(String),
 }
 
 /// The finding.
@@ -46,7 +49,11 @@ pub(crate) struct Capacity {
 /// The last capacity that a record holds.
 pub(crate) fn capacity(run: &Report<'_>) -> Option<Capacity> {
     let finding = run.view.findings.iter().rev().find(|finding| finding.kind == "capacity")?;
-    read(&serde_json::from_str(&finding.body).ok()?)
+    let found = read(&serde_json::from_str(&finding.body).ok()?)?;
+    Some(match Verdict::from_name(&finding.verdict) {
+        Some(Verdict::Invalid) => found.invalid(&finding.why),
+        _ => found,
+    })
 }
 
 fn read(body: &Value) -> Option<Capacity> {
@@ -91,6 +98,12 @@ fn edge(value: &Value) -> Option<Edge> {
 }
 
 impl Capacity {
+    /// The same without the figures.
+    fn invalid(self, why: &str) -> Capacity {
+        let answer = Answer::Invalid(why.to_owned());
+        Capacity { answer, recommended: None, confidence: None, breaking: None, curve: Vec::new(), ..self }
+    }
+
     /// A load as people read it.
     pub(crate) fn show(&self, load: f64) -> String {
         match self.users {
@@ -107,7 +120,7 @@ impl Capacity {
             Answer::Edge(edge) => Some((edge.low, edge.high)),
             Answer::NoEdge(highest) => Some((*highest, f64::INFINITY)),
             Answer::NeverHeld(_) => Some((0.0, 0.0)),
-            Answer::Unknown(_) => None,
+            Answer::Unknown(_) | Answer::Invalid(_) => None,
         }
     }
 
@@ -118,6 +131,7 @@ impl Capacity {
             Answer::NoEdge(highest) => format!("at least {}", self.show(*highest)),
             Answer::NeverHeld(_) => "none".into(),
             Answer::Unknown(_) => "not known".into(),
+            Answer::Invalid(_) => "not valid".into(),
         }
     }
 
@@ -126,7 +140,7 @@ impl Capacity {
         match (&self.answer, &self.confidence) {
             (Answer::NoEdge(_), _) => "a lower bound: nothing gave way".into(),
             (Answer::NeverHeld(predicate), _) => format!("{predicate} did not hold at the lowest load"),
-            (Answer::Unknown(why), _) => why.clone(),
+            (Answer::Unknown(why) | Answer::Invalid(why), _) => why.clone(),
             (_, Some((share, words))) if *share >= 0.995 => format!("{words} (> 99%)"),
             (_, Some((share, words))) => format!("{words} ({:.0}%)", share * 100.0),
             (_, None) => "not told".into(),

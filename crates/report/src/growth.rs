@@ -26,6 +26,10 @@ pub(crate) fn over_load(survey: &Survey<'_>) -> (Vec<Growth>, Vec<String>) {
         if !matches!(run.kind(), Kind::Load | Kind::Capacity) {
             continue;
         }
+        if let Some(found::Answer::Invalid(why)) = found::capacity(run).map(|capacity| capacity.answer) {
+            silent.push(format!("{} is not valid: {why}", mark(index)));
+            continue;
+        }
         for levels in ladders(run.view) {
             if levels.levels.len() < 2 {
                 let why = levels.left_out.first().map_or("one level alone", String::as_str);
@@ -89,6 +93,7 @@ fn level(run: &Report<'_>, at: f64) -> Result<Level, String> {
             found::Answer::NoEdge(_) => {
                 Err("nothing gave way in its search: its capacity is not known".into())
             }
+            found::Answer::Invalid(why) => Err(format!("its search is not valid: {why}")),
             _ => Err("its search found no capacity".into()),
         };
     }

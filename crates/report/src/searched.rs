@@ -4,7 +4,7 @@
 //! Findings are JSON as `docs/reference/capacity-json.md` and `limits-json.md` describe it. They come from a store, so nothing in them is relied on:
 //! what is missing is not told.
 
-use crucible_analysis::RunView;
+use crucible_analysis::{RunView, Verdict};
 use crucible_core::{Ns, units};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -14,12 +14,17 @@ pub(crate) type Line = (Cow<'static, str>, String);
 
 /// What searches found, by what they were for. Searches that found nothing are left out.
 pub(crate) fn sections(view: &RunView) -> Vec<(&'static str, Vec<Line>)> {
-    let bodies = |kind| {
+    let told = |kind, lines: fn(&Value) -> Vec<Line>| -> Vec<Line> {
         let of_kind = view.findings.iter().filter(move |finding| finding.kind == kind);
-        of_kind.filter_map(|finding| serde_json::from_str::<Value>(&finding.body).ok())
+        let told = of_kind.filter_map(|finding| {
+            let body = serde_json::from_str::<Value>(&finding.body).ok()?;
+            let invalid = Verdict::from_name(&finding.verdict) == Some(Verdict::Invalid);
+            let first = invalid.then(|| (Cow::Borrowed("not valid"), finding.why.clone()));
+            Some(first.into_iter().chain(lines(&body)))
+        });
+        told.flatten().collect()
     };
-    let capacity: Vec<Line> = bodies("capacity").flat_map(|found| lines(&found)).collect();
-    let limits: Vec<Line> = bodies("limits").flat_map(|found| limits(&found)).collect();
+    let (capacity, limits) = (told("capacity", lines), told("limits", limits));
     let all = [("Capacity", capacity), ("Rate limits", limits)];
     all.into_iter().filter(|(_, lines)| !lines.is_empty()).collect()
 }

@@ -99,6 +99,9 @@ fn capacity_rows(run: usize, capacity: &Capacity, at: &str) -> Vec<Row> {
     };
     let must = format!("must hold: {}; {} trials, {}", capacity.targets(), capacity.trials, mark(run));
     let mut rows = vec![most.says(must)];
+    if matches!(capacity.answer, Answer::Invalid(_)) {
+        return rows;
+    }
     rows.push(match &capacity.breaking {
         Some(edge) => Row::new(["breaking point".into(), capacity.show(edge.estimate), interval(edge)])
             .says(format!("from there on not {}", edge.predicate)),

@@ -322,6 +322,29 @@ fn a_limiter_is_verified_only_against_what_was_expected() {
 }
 
 #[test]
+fn a_search_that_was_not_valid_says_nothing_of_the_capacity() {
+    let trials = [10.0, 20.0, 40.0, 80.0, 100.0].map(|rate| Step::closed(0, rate));
+    let mut events = ladder::end(ladder::search("r2", &trials, 900.0), trials.len());
+    for event in &mut events {
+        if let crucible_record::RunEvent::Finding(finding) = event {
+            (finding.verdict, finding.why) = ("invalid".into(), "the load generator was late".into());
+        }
+    }
+    let made = Made::of(events);
+    let asked = Asked { wanted: Some(Wanted::Rate(500.0)), ..Asked::default() };
+    let ready = told("readiness", &[made.report()], &asked);
+    let rows = ready.json["criteria"].as_array().unwrap();
+    let status = |name: &str| rows.iter().find(|row| row["criterion"] == name).unwrap()["status"].clone();
+    assert_eq!(status("capacity documented"), "invalid");
+    assert_eq!(status("performance targets met"), "invalid");
+    assert_eq!(status("scaling strategy defined"), "not tested");
+    for name in ["readiness", "scaling"] {
+        let text = told(name, &[made.report()], &asked).text();
+        assert!(text.contains("the load generator was late") && !text.contains("900"), "{text}");
+    }
+}
+
+#[test]
 fn overviews_fit_80_columns_keep_their_cells_and_command_no_terminal() {
     let fixtures = [fixture::full(), fixture::judged(), fixture::bare(), fixture::many(60)];
     let mut runs: Vec<Report<'_>> = fixtures.iter().map(fixture::Fixture::report).collect();

@@ -106,6 +106,7 @@ pub(super) fn capacity(survey: &Survey<'_>) -> Answer {
         let own = match &capacity.answer {
             Found::Edge(edge) if edge.low > 0.0 && edge.high.is_finite() => Status::Yes,
             Found::NeverHeld(_) => Status::No,
+            Found::Invalid(_) => Status::Invalid,
             _ => Status::NotDecided,
         };
         status = status.max(own);
@@ -116,6 +117,9 @@ pub(super) fn capacity(survey: &Survey<'_>) -> Answer {
 }
 
 fn told(capacity: &Capacity, mark: &str) -> Vec<String> {
+    if let Found::Invalid(why) = &capacity.answer {
+        return vec![format!("{mark} is not valid: {why}")];
+    }
     let interval = match &capacity.answer {
         Found::Edge(edge) => format!(
             " ({} to {} at 95 %), {} gives way first",

@@ -8,9 +8,12 @@ use crucible_analysis::{RunView, Totals};
 use crucible_core::threshold::{Subject, Threshold};
 use crucible_core::{MeasureFrame, MeasureSpec, Outcome};
 
-/// Words in names of values that tell of places in a pool, and of who waits for one.
+/// Words in names of values that tell of places in a database's pool, of whom they are for, and that they wait. What waits for
+/// something else (`programs waiting`), how long it does (`queue wait` in ms), and connections of clients are not it.
 const PLACES: [&str; 3] = ["connection", "places", "pool"];
+const ASKERS: [&str; 3] = ["quer", "database", "transaction"];
 const WAITING: [&str; 2] = ["waiting", "queue"];
+const OTHERS: [&str; 4] = ["cache", "socket", "client", "http"];
 
 /// A measure of the plan's own in the test that did most work.
 struct Seen<'a> {
@@ -74,13 +77,35 @@ impl Seen<'_> {
     }
 }
 
+/// What a value tells of a database's pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Places that are taken.
+    Used,
+    /// Who waits for one.
+    Waiting,
+}
+
+/// By its name and unit.
+fn part(name: &str, unit: &str) -> Option<Part> {
+    let name = name.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    if !unit.is_empty() || has(&OTHERS) {
+        return None;
+    }
+    match (has(&PLACES), has(&ASKERS), has(&WAITING)) {
+        (true, _, false) => Some(Part::Used),
+        (true, _, true) | (_, true, true) => Some(Part::Waiting),
+        _ => None,
+    }
+}
+
 /// The connection pool.
 pub(super) fn database(case: &Case<'_>) -> Vec<Line> {
     const WHAT: &str = "connection pool";
     let all = seen(case);
-    let not_cache = |one: &&Seen<'_>| !one.named(&["cache"]);
-    let waiting = all.iter().filter(not_cache).find(|one| one.named(&WAITING));
-    let used = all.iter().filter(not_cache).find(|one| one.named(&PLACES) && !one.named(&WAITING));
+    let waiting = all.iter().find(|one| part(&one.spec.name, &one.spec.unit) == Some(Part::Waiting));
+    let used = all.iter().find(|one| part(&one.spec.name, &one.spec.unit) == Some(Part::Used));
     let mut rows = Vec::new();
     match (used, waiting) {
         (None, None) => {
@@ -109,7 +134,8 @@ pub(super) fn database(case: &Case<'_>) -> Vec<Line> {
             rows.push(pool(used, waiting));
         }
     }
-    let latency = all.iter().filter(not_cache).find(|one| one.named(&["query latency", "query time"]));
+    let latency =
+        all.iter().filter(|one| !one.named(&OTHERS)).find(|one| one.named(&["query latency", "query time"]));
     rows.extend(latency.map(|one| Line::new("query latency", one.show(one.frame.last), one.from())));
     rows.push(Line::unknown(
         "read replicas",
@@ -170,4 +196,30 @@ pub(super) fn cache(case: &Case<'_>) -> Vec<Line> {
         None => Line::unknown("memory", "evictions were not measured"),
     });
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_about_a_database_is_taken_for_its_pool() {
+        for (name, unit, is) in [
+            ("database connections", "", Some(Part::Used)),
+            ("DB pool", "", Some(Part::Used)),
+            ("database places", "", Some(Part::Used)),
+            ("queries waiting", "", Some(Part::Waiting)),
+            ("connections waiting", "", Some(Part::Waiting)),
+            ("queue for the pool", "", Some(Part::Waiting)),
+            ("queue wait", "ms", None),
+            ("pool wait", "ms", None),
+            ("programs waiting", "", None),
+            ("job queue", "", None),
+            ("websocket connections", "", None),
+            ("cache pool", "", None),
+            ("query errors", "", None),
+        ] {
+            assert_eq!(part(name, unit), is, "{name} [{unit}]");
+        }
+    }
 }
