@@ -6,6 +6,7 @@ mod again;
 mod blame;
 mod late;
 mod load;
+mod rise;
 mod tell;
 
 use crate::args::CapacityArgs;
@@ -25,6 +26,7 @@ use crucible_plan::{Plan, Test};
 use crucible_schedule::Pacing;
 use crucible_stats::capacity::{Answer, Finding, Proposal, Search, Settings, TrialResult};
 use load::Target;
+use rise::Rise;
 use std::sync::Arc;
 
 /// Length of windows: fine enough to end a hopeless trial soon.
@@ -84,7 +86,7 @@ struct Prepared {
 fn prepare(plan: &Plan, args: &CapacityArgs) -> Result<Prepared, CliError> {
     let mut notes = Vec::new();
     let base = test_of(plan, args, &mut notes)?;
-    let target = Target::of(plan, &base, args)?;
+    let target = Target::of(plan, &base, args, &mut notes)?;
     let search = Search::new(settings(args, &target, &mut notes)?)
         .map_err(|wrong| CliError::usage(format!("failed to plan the search\n  {}", wrong.join("\n  "))))?;
     Ok(Prepared { base, target, search, notes })
@@ -191,18 +193,20 @@ fn search_with<P: crucible_core::Protocol>(
 ) -> Result<Found, CliError> {
     let scale = target.scale();
     let (mut again, mut blame) = (Repetitions::default(), Blame::default());
+    let mut rise = Rise::new(scale, search.progress().left);
     loop {
-        let trial = match search.propose() {
+        let (trial, takes) = match search.propose() {
             Proposal::Done(mut finding) => {
                 if let Answer::Edge(edge) = &finding.answer {
                     finding.remarks.extend(blame.of(edge, &conductor.plan().steps));
                 }
                 finding.remarks.extend(again.remark());
+                finding.remarks.extend(rise.remark());
                 return Ok(Found { finding: *finding, invalid: None });
             }
-            Proposal::Trial(trial) => trial,
+            Proposal::Trial(trial) => rise.shape(&trial, search.progress().left),
         };
-        let test = load::test(base, &trial, scale);
+        let test = load::test(base, &trial, takes, scale);
         let steps = conductor.plan().steps.clone();
         let leg = conductor.leg(0, test, again.turn(&trial), |windows| {
             let partial = TrialResult { trial, windows: target.windows(windows, &steps), ended_early: true };
@@ -222,6 +226,7 @@ fn search_with<P: crucible_core::Protocol>(
         }
         again.in_time(&trial, leg.cut);
         blame.take(&result, &leg.windows, &steps);
+        rise.observe(&result);
         search.observe(result);
         if !quiet {
             out::note(&tell::progress(&search.progress(), &trial, leg.cut, scale));

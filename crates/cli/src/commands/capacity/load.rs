@@ -14,9 +14,6 @@ use std::cell::Cell;
 const MOST_USERS: u64 = 20_000;
 /// How long operations under way at the end of a trial may still take: the next trial does not wait for a backlog.
 const GRACE: Ns = Ns::from_secs(1);
-/// In which the load of a trial without a time to settle rises; the others take a third of theirs. Users who all come in one
-/// instant, and all log in, would be measured instead of those who are there.
-const RISE: Ns = Ns::from_millis(300);
 /// Errors beyond this share are the breaking point unless another is asked for.
 const BREAKING: f64 = 0.05;
 
@@ -63,8 +60,13 @@ impl Target {
     }
 
     /// The thresholds of the test that a load can break, with those of the command line; the last acceptable band is what
-    /// must hold.
-    pub(super) fn of(plan: &Plan, test: &Test, args: &CapacityArgs) -> Result<Target, CliError> {
+    /// must hold. `notes` gets what is to be told about them.
+    pub(super) fn of(
+        plan: &Plan,
+        test: &Test,
+        args: &CapacityArgs,
+        notes: &mut Vec<String>,
+    ) -> Result<Target, CliError> {
         let mut target = Target {
             predicates: Vec::new(),
             readers: Vec::new(),
@@ -89,7 +91,7 @@ impl Target {
         let name = format!("errors <= {}", units::show_share(args.breaking.map_or(BREAKING, |p| p / 100.0)));
         target.push(Subject::All, What::Errors, Predicate::breaking(name, breaking));
         if !target.unread.is_empty() {
-            crate::out::note(&format!(
+            notes.push(format!(
                 "not part of the search, as no single trial shows it: {}",
                 target.unread.join(", ")
             ));
@@ -97,7 +99,7 @@ impl Target {
         if target.readers.iter().all(|reader| matches!(reader.what, What::Errors))
             && test.thresholds.is_empty()
         {
-            crate::out::note(&format!(
+            notes.push(format!(
                 "no threshold on latency: only errors limit the capacity of {}; add for example --threshold 'p99 < 500ms'",
                 plan.name
             ));
@@ -305,9 +307,7 @@ fn parse(text: &str) -> Result<Threshold, CliError> {
 }
 
 /// The test of a trial: the base's scenarios under the trial's load, judged by the search alone.
-pub(super) fn test(base: &Test, trial: &Trial, scale: Scale) -> Test {
-    let rise =
-        if trial.settle > Ns::ZERO { Ns(trial.settle.0 / 3) } else { RISE }.min(Ns(trial.length.0 / 4));
+pub(super) fn test(base: &Test, trial: &Trial, rise: Ns, scale: Scale) -> Test {
     let load = match scale {
         Scale::Rate => arrivals(rising(trial.load, trial.length, rise), MOST_USERS),
         Scale::Users => closed(rising(trial.load, trial.length, rise)),
