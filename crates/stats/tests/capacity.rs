@@ -222,6 +222,24 @@ fn held_connections_are_counted_exactly_and_the_cliff_is_called_one() {
 }
 
 #[test]
+fn what_plainly_held_bounds_the_users_when_the_time_is_over() {
+    let predicates = vec![
+        Predicate::target("p99.9", Limit::Share(0.001)),
+        Predicate::target("p95", Limit::Share(0.05)),
+        Predicate::target("errors", Limit::Share(0.01)),
+    ];
+    // beyond 5,000 users all are slow; each asks once in five seconds
+    let wanted = Settings { start: 1.0, predicates, ..settings(Scale::Users, 60) };
+    let finding = scripted(wanted, |users| {
+        let of = (users / 5.0).ceil() as u64;
+        (if users > 5_000.0 { of } else { 0 }, of)
+    });
+    let edge = edge_of(&finding);
+    assert!((3_000.0..=5_000.0).contains(&edge.low) && edge.high > 5_000.0, "{edge:?}");
+    assert!(edge.low <= edge.estimate && edge.estimate <= edge.high && edge.name == "p99.9", "{edge:?}");
+}
+
+#[test]
 fn no_edge_is_claimed_that_was_not_crossed() {
     let wanted = Settings { most: 500.0, ..settings(Scale::Rate, 300) };
     let finding = scripted(wanted, |rate| (0, rate as u64));

@@ -20,6 +20,36 @@ impl Crisp {
             Scale::Rate => self.failed / self.held < 1.005,
         }
     }
+
+    /// Whether it is no chance that the lower side held: if as many independent operations were bad as may be, so few would
+    /// have been seen in one of 40 trials at most, for every target. Bound: H. Chernoff, "A measure of asymptotic efficiency",
+    /// Annals of Mathematical Statistics 23 (1952), for a Poisson count.
+    pub(super) fn is_sure(&self, search: &Search) -> bool {
+        let targets =
+            search.settings.predicates.iter().enumerate().filter(|(_, one)| one.role == Role::Target);
+        let held = || search.results.iter().filter(|result| result.trial.load == self.held);
+        let mut shares = targets.filter_map(|(index, target)| match target.limit {
+            Limit::Share(share) => Some((index, target, share)),
+            Limit::Level(_) => None,
+        });
+        shares.all(|(index, target, share)| {
+            held().any(|result| {
+                let may = share * result.amount(index);
+                let bad = may * result.ratio(index, target).unwrap_or(f64::INFINITY);
+                let fewer = if bad > 0.0 { bad * (bad / may).ln() } else { 0.0 };
+                bad < may && may - bad + fewer >= 40.0_f64.ln()
+            })
+        })
+    }
+
+    /// The target that was missed most on the upper side.
+    pub(super) fn gives_way(&self, search: &Search) -> Option<usize> {
+        let failed = search.results.iter().find(|result| result.trial.load == self.failed)?;
+        let targets =
+            search.settings.predicates.iter().enumerate().filter(|(_, one)| one.role == Role::Target);
+        let ratios = targets.filter_map(|(index, target)| Some((index, failed.ratio(index, target)?)));
+        ratios.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(index, _)| index)
+    }
 }
 
 /// Windows that a trial has to have for it to be plain.

@@ -106,6 +106,17 @@ fn edge(search: &Search, known: &Known, role: Role) -> Edge {
         // the model knows no slope; what held and what did not is known all the same
         return Edge { estimate: held, low: held, high: failed, shape: Shape::Cliff, predicate, name };
     }
+    // there was no time to learn how users give way; beside a load that plainly held and one that plainly did not, an interval
+    // that is open below says less than is known
+    let plain = crisp(search).filter(|found| {
+        low <= 0.0 && role == Role::Target && search.settings.scale == Scale::Users && found.is_sure(search)
+    });
+    if let Some(found) = plain {
+        let predicate = found.gives_way(search).unwrap_or(predicate);
+        let name = search.settings.predicates[predicate].name.clone();
+        let (held, failed) = (found.held, found.failed);
+        return Edge { estimate: held, low: held, high: failed, shape: Shape::Slope, predicate, name };
+    }
     let whole = |load: f64| match search.settings.scale {
         Scale::Rate => load,
         Scale::Users => load.floor(),
