@@ -193,7 +193,7 @@ fn search_with<P: crucible_core::Protocol>(
 ) -> Result<Found, CliError> {
     let scale = target.scale();
     let (mut again, mut blame) = (Repetitions::default(), Blame::default());
-    let mut rise = Rise::new(scale, search.progress().left);
+    let mut rise = Rise::new(scale, search.left());
     loop {
         let (trial, takes) = match search.propose() {
             Proposal::Done(mut finding) => {
@@ -204,7 +204,7 @@ fn search_with<P: crucible_core::Protocol>(
                 finding.remarks.extend(rise.remark());
                 return Ok(Found { finding: *finding, invalid: None });
             }
-            Proposal::Trial(trial) => rise.shape(&trial, search.progress().left),
+            Proposal::Trial(trial) => rise.shape(&trial, search.left()),
         };
         let test = load::test(base, &trial, takes, scale);
         let steps = conductor.plan().steps.clone();

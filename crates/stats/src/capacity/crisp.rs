@@ -1,6 +1,7 @@
 //! Systems without chance: a pool, a number of connections. Where every window says the same on both sides, the edge is
 //! found by halving alone, and exactly for whole loads.
 
+use super::trial::so_few;
 use super::{Limit, Purpose, Reading, Role, Scale, Search, Shape, TrialResult};
 
 /// What lies on both sides of an edge that chance has no part in.
@@ -21,12 +22,10 @@ impl Crisp {
         }
     }
 
-    /// Whether it is no chance that the lower side held: if as many independent operations were bad as may be, so few would
-    /// have been seen in one of 40 trials at most, for every target. Bound: H. Chernoff, "A measure of asymptotic efficiency",
-    /// Annals of Mathematical Statistics 23 (1952), for a Poisson count.
+    /// Whether it is no chance that the lower side held: if as many operations were bad as may be, so few would have been seen
+    /// in one of 40 trials at most, for every target.
     pub(super) fn is_sure(&self, search: &Search) -> bool {
-        let targets =
-            search.settings.predicates.iter().enumerate().filter(|(_, one)| one.role == Role::Target);
+        let targets = search.settings.of_role(Role::Target);
         let held = || search.results.iter().filter(|result| result.trial.load == self.held);
         let mut shares = targets.filter_map(|(index, target)| match target.limit {
             Limit::Share(share) => Some((index, target, share)),
@@ -36,8 +35,7 @@ impl Crisp {
             held().any(|result| {
                 let may = share * result.amount(index);
                 let bad = may * result.ratio(index, target).unwrap_or(f64::INFINITY);
-                let fewer = if bad > 0.0 { bad * (bad / may).ln() } else { 0.0 };
-                bad < may && may - bad + fewer >= 40.0_f64.ln()
+                so_few(bad, may) <= 1.0 / 40.0
             })
         })
     }
@@ -45,8 +43,7 @@ impl Crisp {
     /// The target that was missed most on the upper side.
     pub(super) fn gives_way(&self, search: &Search) -> Option<usize> {
         let failed = search.results.iter().find(|result| result.trial.load == self.failed)?;
-        let targets =
-            search.settings.predicates.iter().enumerate().filter(|(_, one)| one.role == Role::Target);
+        let targets = search.settings.of_role(Role::Target);
         let ratios = targets.filter_map(|(index, target)| Some((index, failed.ratio(index, target)?)));
         ratios.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(index, _)| index)
     }
@@ -90,8 +87,7 @@ fn is_plain(search: &Search, result: &TrialResult) -> bool {
         return true;
     }
     let windows = result.counted();
-    let targets =
-        || search.settings.predicates.iter().enumerate().filter(|(_, one)| one.role == Role::Target);
+    let targets = || search.settings.of_role(Role::Target);
     let says = |window: &super::Window| {
         let one = std::slice::from_ref(window);
         targets()

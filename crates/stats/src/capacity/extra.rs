@@ -44,10 +44,10 @@ impl Extra {
             Purpose::Descend => {
                 self.overloaded = false;
                 let load = result.trial.load;
-                let worst =
-                    settings.predicates.iter().enumerate().filter(|(_, one)| one.role == Role::Target);
-                let held =
-                    worst.filter_map(|(index, one)| result.ratio(index, one)).all(|ratio| ratio <= 1.0);
+                let held = settings
+                    .of_role(Role::Target)
+                    .filter_map(|(index, one)| result.ratio(index, one))
+                    .all(|ratio| ratio <= 1.0);
                 if held && !result.silent(settings.scale) {
                     self.held = Some(self.held.map_or(load, |held| held.max(load)));
                 } else {

@@ -10,7 +10,7 @@
 
 use super::Limit;
 use super::evidence::{Ceiling, Evidence};
-use super::trial::beyond_chance;
+use super::trial::{beyond_chance, so_few};
 use crate::special::beta_inc;
 
 mod clumps;
@@ -178,7 +178,7 @@ impl Fit {
 
     /// The same where no trial missed the target by more than chance: a bound on the chance that so few were bad at this load and
     /// above although at least the allowed share of them should have been, in clumps as large as is assumed where none are seen
-    /// (Chernoff's, of a Poisson count). The line says nothing there: its edge lies somewhere far above, and a few that were bad,
+    /// (see [`so_few`]). The line says nothing there: its edge lies somewhere far above, and a few that were bad,
     /// as when a trial was cut short, would bend it anywhere.
     fn unseen(&self, load: f64) -> Option<f64> {
         let Limit::Share(allowed) = self.limit else { return None };
@@ -188,11 +188,7 @@ impl Fit {
         let above = || self.trials.iter().filter(|trial| trial.load >= load);
         let due = above().map(|trial| trial.all).sum::<f64>() * allowed / COUNTS.1;
         let seen = above().map(|trial| trial.sum).sum::<f64>() / COUNTS.1;
-        if seen >= due {
-            return Some(1.0);
-        }
-        let both = if seen > 0.0 { seen * (due / seen).ln() } else { 0.0 };
-        Some((seen - due + both).exp())
+        Some(so_few(seen, due))
     }
 
     /// Half of the negative quasi-log-likelihood ratio at this edge with the best slope there, and that slope.

@@ -175,7 +175,7 @@ impl Search {
     }
 
     /// Time of load left.
-    pub(super) fn left(&self) -> Ns {
+    pub fn left(&self) -> Ns {
         Ns(self.settings.within.0.saturating_sub(self.spent.0))
     }
 
@@ -190,8 +190,7 @@ impl Search {
 
     /// The largest of the ratios of what was seen to what is allowed.
     pub(super) fn worst(&self, result: &TrialResult, role: Role) -> Option<f64> {
-        let of_role = self.settings.predicates.iter().enumerate().filter(|(_, one)| one.role == role);
-        of_role.filter_map(|(index, one)| result.ratio(index, one)).reduce(f64::max)
+        self.settings.of_role(role).filter_map(|(index, one)| result.ratio(index, one)).reduce(f64::max)
     }
 
     /// Whether all targets were seen to hold, uncertainty aside.

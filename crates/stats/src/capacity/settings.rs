@@ -80,6 +80,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The conditions of this role, each with its place among all.
+    pub(super) fn of_role(&self, role: Role) -> impl Iterator<Item = (usize, &Predicate)> {
+        self.predicates.iter().enumerate().filter(move |(_, one)| one.role == role)
+    }
+
     /// The usual: from one arrival a second (one user) without a bound, within 5 minutes, to 1 %, 20 % of headroom.
     pub fn new(scale: Scale, predicates: Vec<Predicate>) -> Settings {
         Settings {

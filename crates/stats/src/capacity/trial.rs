@@ -53,6 +53,16 @@ pub(super) fn beyond_chance(bad: f64, may: f64) -> bool {
     bad > may + 3.0 * may.sqrt() + 3.0
 }
 
+/// A bound on the chance that so few or fewer are bad although on average so many are `due`, each by itself. H. Chernoff, "A
+/// measure of asymptotic efficiency", Annals of Mathematical Statistics 23 (1952), for a Poisson count.
+pub(super) fn so_few(bad: f64, due: f64) -> f64 {
+    if bad >= due {
+        return 1.0;
+    }
+    let both = if bad > 0.0 { bad * (due / bad).ln() } else { 0.0 };
+    (bad - due + both).exp()
+}
+
 /// What one window says about one predicate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reading {
